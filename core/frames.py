@@ -26,6 +26,18 @@ def column(name: str, values: Sequence[Any], dtype: Any) -> pl.Series:
     return pl.Series(name, values, dtype=dtype, strict=True)
 
 
+def texts(height: int, rows: Sequence[int], values: Iterable[str]) -> pl.Series:
+    """A column of text that has `values` in some rows and "" in the others.
+
+    >>> texts(3, [1], ["acme"]).to_list()
+    ['', 'acme', '']
+    """
+    found = [""] * height
+    for row, value in zip(rows, values, strict=True):
+        found[row] = value
+    return pl.Series(found, dtype=pl.String)
+
+
 def of_rows(rows: Sequence[tuple[Any, ...]], schema: Mapping[str, Any]) -> pl.DataFrame:
     """A frame from rows, whose values stand in the order of the schema.
 

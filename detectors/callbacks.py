@@ -12,17 +12,19 @@ Source: as for `wangiri`; the window of days: GSMA FS.21 (most calls back come w
 from __future__ import annotations
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from core.alert_text import finding_text, observed_text
 from core.facts import Facts
+from core.frames import texts
 from core.money import in_range
 from core.orders import EVERYONE, BlockOrder, Finding, Key
 from core.safety import LEAST_OF_EVERYONE
 from detectors import alerts
 from detectors.alerts import Alert
 from detectors.destination import code_of, destination
-from detectors.features import BLOCK_DIGITS, range_of
+from detectors.features import BLOCK_DIGITS, LEAST_DIGITS, range_of, values_of
 from detectors.latest import MOST_ITEMS
 from detectors.profile import DAY_MS
 from detectors.protocol import Limits, Settings, Spanning
@@ -200,22 +202,16 @@ def forget(state: State, at_ms: int) -> None:
 
 def _rung(usage: pl.DataFrame, limits: Limits) -> pl.Series:
     """The caller of each call that ends, where caller and called number are of different countries."""
-    found = [""] * usage.height
-    numbers = zip(usage["final"].to_list(), usage["a_number"].to_list(), usage["b_number"].to_list(), strict=True)
-    for row, (final, a_number, b_number) in enumerate(numbers):
-        if final and len(b_number) >= 9 and len(a_number) >= 9 and code_of(a_number) != code_of(b_number):
-            found[row] = a_number
-    return pl.Series(found, dtype=pl.String)
+    rows = np.flatnonzero(usage["final"].to_numpy()).tolist()
+    by = values_of(usage, ("a_number", "b_number"), rows)
+    return texts(usage.height, rows, (a if min(len(a), len(b)) >= LEAST_DIGITS and code_of(a) != code_of(b) else "" for a, b in by))
 
 
 def _abroad(usage: pl.DataFrame, limits: Limits) -> pl.Series:
     """The number of each call to another country, on its first row."""
-    found = [""] * usage.height
-    numbers = zip(usage["calls"].to_list(), usage["a_number"].to_list(), usage["b_number"].to_list(), strict=True)
-    for row, (calls, a_number, b_number) in enumerate(numbers):
-        if calls and len(b_number) >= 9 and code_of(a_number) != code_of(b_number):
-            found[row] = b_number
-    return pl.Series(found, dtype=pl.String)
+    rows = np.flatnonzero(usage["calls"].to_numpy()).tolist()
+    by = values_of(usage, ("a_number", "b_number"), rows)
+    return texts(usage.height, rows, (b if len(b) >= LEAST_DIGITS and code_of(a) != code_of(b) else "" for a, b in by))
 
 
 DETECTOR = Spanning(

@@ -88,14 +88,18 @@ def prefix_destination(prefix: str) -> Destination:
     return Destination(code, main, country_name(main), "")
 
 
-@lru_cache(maxsize=65_536)
 def code_of(number: str) -> str:
     """The country calling code of E.164 digits; "" = there is none such.
 
     >>> code_of("4366012345"), code_of("18765551234"), code_of("99912345678"), code_of("")
     ('43', '1', '', '')
     """
-    return next((number[:n] for n in (1, 2, 3) if number[:n] in REGIONS), "")
+    return _code_of(number[:3])
+
+
+@lru_cache(maxsize=4096)
+def _code_of(digits: str) -> str:
+    return next((digits[:n] for n in (1, 2, 3) if digits[:n] in REGIONS), "")
 
 
 def country_name(country: str) -> str:

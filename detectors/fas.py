@@ -20,16 +20,18 @@ from __future__ import annotations
 import math
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from core.alert_text import finding_text
 from core.facts import Facts
+from core.frames import texts
 from core.money import in_range
 from core.orders import BlockOrder, Finding
 from detectors import alerts
 from detectors.alerts import Alert
 from detectors.destination import prefix_destination
-from detectors.features import zone_of
+from detectors.features import values_of, zone_of
 from detectors.profile import DAY_MS
 from detectors.protocol import Limits, Settings, Spanning
 
@@ -204,6 +206,8 @@ def detect(state: State, cut: pl.DataFrame, settings: Settings) -> tuple[list[Fi
         if carrier not in routes:
             continue
         mine, others = routes[carrier], [one for name, one in routes.items() if name != carrier]
+        if min(mine.ends, sum(one.ends for one in others)) < LEAST_ENDS:
+            continue
         peers = Route(**{name: sum(getattr(one, name) for one in others) for name in SUMMED})
         claimed: list[tuple[str, float, Facts]] = []
         if found := claim(mine, peers):
@@ -280,10 +284,9 @@ def forget(state: State, at_ms: int) -> None:
 
 def _route(usage: pl.DataFrame, limits: Limits) -> pl.Series:
     """Zone and carrier of each row that ends a call."""
-    rows = zip(usage["final"].to_list(), usage["carrier"].to_list(), usage["b_number"].to_list(), strict=True)
-    return pl.Series(
-        [f"{zone}\x1f{carrier}" if final and carrier and (zone := zone_of(b_number)) else "" for final, carrier, b_number in rows], dtype=pl.String
-    )
+    rows = np.flatnonzero(usage["final"].to_numpy()).tolist()
+    by = values_of(usage, ("carrier", "b_number"), rows)
+    return texts(usage.height, rows, (f"{zone}\x1f{carrier}" if carrier and (zone := zone_of(number)) else "" for carrier, number in by))
 
 
 DETECTOR = Spanning(

@@ -18,7 +18,7 @@ from core.numbers import E164_KINDS
 from core.partition import home_of
 from core.record import journal_key
 from core.schemas import USAGE
-from detectors.destination import REGIONS
+from detectors.destination import code_of
 from detectors.risk import risk_of
 
 READABLE, NO_RATE, UNREADABLE = 0, 1, 2
@@ -75,6 +75,9 @@ MOST_ODD_CALLS = 262_144
 ENDED_MS = 2 * 86_400_000
 """How long one that a tick ended is remembered; its stop comes within a day or is no revision any more."""
 
+LEAST_DIGITS = 9
+"""A number of fewer digits is a short one: it has no range and no zone."""
+
 AREA_DIGITS = {"1": 3, "7": 1, "44": 1}
 """How many digits after a calling code name a country or an area, where countries share the code: +1 264 is Anguilla."""
 
@@ -91,10 +94,9 @@ def range_of(b_number: str) -> str:
     >>> range_of("88213123456"), range_of("112")
     ('8821312', '')
     """
-    return b_number[:-BLOCK_DIGITS] if len(b_number) >= 9 else ""
+    return b_number[:-BLOCK_DIGITS] if len(b_number) >= LEAST_DIGITS else ""
 
 
-@lru_cache(maxsize=MEMO)
 def zone_of(b_number: str) -> str:
     """The digits that a zone begins with: the country calling code and what usually tells mobile from fixed and premium numbers, one digit;
     after +1 the area. A zone is a key of a block, so it is a prefix. "" for short numbers.
@@ -102,9 +104,9 @@ def zone_of(b_number: str) -> str:
     >>> zone_of("37190012345"), zone_of("18765551234"), zone_of("447911123456"), zone_of("25261123456"), zone_of("112")
     ('3719', '1876', '447', '2526', '')
     """
-    if len(b_number) < 9:
+    if len(b_number) < LEAST_DIGITS:
         return ""
-    code = next((b_number[:n] for n in (1, 2, 3) if b_number[:n] in REGIONS), b_number[:2])
+    code = code_of(b_number) or b_number[:2]
     return b_number[: len(code) + AREA_DIGITS.get(code, 1)]
 
 

@@ -19,12 +19,14 @@ import polars as pl
 
 from core.alert_text import finding_text, observed_text
 from core.facts import Contribution, Facts
+from core.frames import texts
 from core.money import in_range
 from core.orders import EVERYONE, BlockOrder, Finding, Key
 from detectors import alerts
 from detectors.alerts import Alert
 from detectors.destination import prefix_destination
 from detectors.evidence import PRIOR
+from detectors.features import LEAST_DIGITS, values_of
 from detectors.latest import MOST_ITEMS
 from detectors.profile import DAY_MS, HOUR_MS
 from detectors.protocol import Limits, Settings, Spanning
@@ -179,8 +181,9 @@ def forget(state: State, at_ms: int) -> None:
 
 def _long(usage: pl.DataFrame, limits: Limits) -> pl.Series:
     """The number of each call that ends after long talk."""
-    rows = zip(usage["final"].to_list(), usage["duration_ms"].to_list(), usage["b_number"].to_list(), strict=True)
-    return pl.Series([number if final and (ms or 0) >= LONG_MS and len(number) >= 9 else "" for final, ms, number in rows], dtype=pl.String)
+    rows = np.flatnonzero(usage["final"].to_numpy()).tolist()
+    by = values_of(usage, ("duration_ms", "b_number"), rows)
+    return texts(usage.height, rows, (number if (ms or 0) >= LONG_MS and len(number) >= LEAST_DIGITS else "" for ms, number in by))
 
 
 DETECTOR = Spanning(

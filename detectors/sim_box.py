@@ -38,6 +38,9 @@ TOGETHER_MS = 3 * HOUR_MS
 NEIGHBOURS = 10
 """On each side: cards with these IMSIs are adjacent."""
 LEAST_PROBABILITY = 0.6
+LEAST_LOG_ODDS = math.log(LEAST_PROBABILITY / (1 - LEAST_PROBABILITY)) - PRIOR - 0.1
+"""Of the evidence, below which there is no finding; with room for its rounding."""
+MOST_OF_A_CROWD = 4.0
 MOST_CARDS, MOST_KNOWN, MOST_NAMES = 500_000, 5_000_000, 60
 """New cards, and cards that are new no more, that are remembered of a tenant, and cards of a box that are named. The one that was added first, or has
 been silent for longest, is dropped first; an old card that was dropped counts as new when it calls again."""
@@ -176,13 +179,11 @@ def evidence(network: Network, imsi: str, card: Card, t_ms: int) -> list[Contrib
     firsts = network.firsts
     since = bisect_left(firsts, card.first_ms + TOGETHER_MS) - bisect_left(firsts, card.first_ms - TOGETHER_MS)
     every = max(len(network.known) + len(network.cards), 200)
-    crowd = max((_beginners(network, cell, imsi, card.first_ms) for cell in card.cells), default=0)
     made, received = card.calls + sum(one.calls for one in together), card.received + sum(one.received for one in together)
     sims = len(network.devices.get(card.imei, ()))
     share = card.distinct / max(card.calls, 1)
     watched = min((card.first_ms - network.began_ms) / (12 * HOUR_MS), 1.0)
     expected = 0.3 + max(since - len(together), 0) * 2 * NEIGHBOURS / every
-    in_cell = 0.5 + 2.0 * max(since - crowd, 0) / max(len(network.in_cell), 1)
     usual = 1.5 + 0.4 * hours
     parts = [
         ("age", 2.5 * watched, hours / 24, 2.0),
@@ -192,8 +193,12 @@ def evidence(network: Network, imsi: str, card: Card, t_ms: int) -> list[Contrib
         ("cells", 0.0 if card.calls < 5 else 2.0 if len(card.cells) == 1 else -2.0 if len(card.cells) > 4 else 0.0, len(card.cells), 4.0),
         ("imei", _clip(2.0 * (sims - 1), 0.0, 6.0) if sims >= 3 else 0.0, sims, 1.0),
         ("adjacent", _clip(_surprise(len(together), expected), 0.0, 6.5) * watched, len(together), expected),
-        ("crowd", _clip(_surprise(crowd, in_cell) - 3.0, 0.0, 4.0) * watched, crowd, in_cell),
-    ]  # fmt: skip
+    ]
+    # To count the beginners of a busy cell is dear: where even the most that they can add makes no finding, they are left out.
+    if sum(points for _, points, _, _ in parts) + MOST_OF_A_CROWD * watched >= LEAST_LOG_ODDS:
+        crowd = max((_beginners(network, cell, imsi, card.first_ms) for cell in card.cells), default=0)
+        in_cell = 0.5 + 2.0 * max(since - crowd, 0) / max(len(network.in_cell), 1)
+        parts.append(("crowd", _clip(_surprise(crowd, in_cell) - 3.0, 0.0, MOST_OF_A_CROWD) * watched, crowd, in_cell))
     found = [Contribution(code, round(points, 2), float(f"{value:.4g}"), float(f"{normal:.4g}")) for code, points, value, normal in parts]
     return sorted((one for one in found if abs(one.points) >= 0.05), key=lambda one: (-abs(one.points), one.code))
 
@@ -322,7 +327,7 @@ def forget(state: State, at_ms: int) -> None:
 
 def _sim(usage: pl.DataFrame, limits: Limits) -> pl.Series | None:
     """Number, IMSI, IMEI and cell of the caller, and the number called, of each call that ends, where a mobile operator's records have them."""
-    if not usage.get_column("imsi").str.len_chars().max():
+    if not any(usage["imsi"].to_list()):
         return None
     by = ("final", "imsi", "imei", "cell", "a_number", "b_number")
     found = [

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from detectors.alerts import Alert
 from detectors.blocked import Blocked
@@ -31,7 +32,7 @@ class DetectorState:
     examples: dict[int, Latest[tuple[str, int]]] = field(default_factory=dict)  # range under an account -> call id and start
     dialled: dict[int, Latest[str]] = field(default_factory=dict)  # account's numbers that cannot be read or priced -> as dialled
     odd_calls: dict[str, OddCall] = field(default_factory=dict)  # call_key -> what was counted
-    gathered: Gathered = field(default_factory=dict)  # since the last tick
+    gathered: Gathered = field(default_factory=list)  # since the last tick
     clocks: dict[int, int] = field(default_factory=dict)  # partition -> time of its last tick
     began: dict[int, int] = field(default_factory=dict)  # partition -> time of its first tick
     blocked: dict[int, Blocked] = field(default_factory=dict)  # account -> the orders against it
@@ -63,8 +64,9 @@ def merge(states: Iterable[DetectorState], secret: bytes) -> DetectorState:
     merged = DetectorState(secret)
     for state in states:
         merged.secret = state.secret
-        for name in (*BY_HOME, "clocks", "began", "gathered"):
+        for name in (*BY_HOME, "clocks", "began"):
             getattr(merged, name).update(getattr(state, name))
+        merged.gathered += state.gathered
         for name, groups in state.subjects.items():
             for group, columns in groups.items():
                 _add(merged.subjects[name][group], columns)
@@ -89,7 +91,7 @@ def subset(whole: DetectorState, partitions: int, selected: Collection[int]) -> 
     for name in BY_HOME:
         values: dict[Any, Any] = getattr(whole, name)
         setattr(state, name, {key: value for key, value in values.items() if value.home % partitions in selected})
-    state.gathered = {p: sums for p, sums in whole.gathered.items() if p in selected}
+    state.gathered = [rows.filter(pl.col("partition").is_in(list(selected))) for rows in whole.gathered]
     latest_ms = max(whole.clocks.values(), default=0)
     state.clocks = {p: whole.clocks.get(p, latest_ms) for p in selected} if latest_ms else {}
     earliest_ms = min(whole.began.values(), default=0)

@@ -30,13 +30,15 @@ from core import locks
 from core.active import Partition
 from detectors.columns import KEY, Columns
 from detectors.state import DetectorState
+from detectors.sums import from_layout_1
 from flows.batches import from_value, to_value
 from flows.step import State
 from journal.durable import replace_file
 from rating.accrue import Accrued
 from rating.charge import Purchases
 
-LAYOUT = 1
+LAYOUT = 2
+"""2: the sums since the last tick are frames (`detectors.sums.Gathered`); before, values by key."""
 
 MAGIC = b"RFSTATE1"
 _CHECKSUM_BYTES = 32
@@ -107,6 +109,8 @@ def pack(frozen: Frozen) -> bytes:
 def unpack(data: bytes) -> State:
     """The state that `pack` wrote."""
     image = msgspec.msgpack.decode(data, type=_Image)
+    if image.layout == 1:
+        image = _from_layout_1(image)
     if image.layout != LAYOUT:
         raise SnapshotError(f"the snapshot has layout {image.layout}, this release reads {LAYOUT}: start the release that wrote it, or a newer one")
 
@@ -124,6 +128,13 @@ def unpack(data: bytes) -> State:
     state = State(detectors.secret, calls=calls, purchases=purchases, accrued=accrued, partitions=partitions)
     state.detectors = detectors
     return state
+
+
+def _from_layout_1(image: _Image) -> _Image:
+    *others, detectors = msgspec.msgpack.decode(image.encoded)
+    sums = from_layout_1(detectors["gathered"])
+    detectors["gathered"] = [len(image.frames) + at for at in range(len(sums))]
+    return _Image(LAYOUT, msgspec.msgpack.encode((*others, detectors)), image.columns, [*image.frames, *map(to_value, sums)])
 
 
 def sealed(payload: bytes) -> bytes:

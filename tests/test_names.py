@@ -17,7 +17,7 @@ from core import active, delivery, orders, record, schemas, topics
 from core.posted import Posted
 from core.scores import Score
 from detectors import alerts, blocked, columns, features, latest, overall, quality, state
-from detectors.sums import EPOCH, SUMS, Sum
+from detectors.sums import COLUMNS, EPOCH, PARTIAL, SUMS
 from flows import judge, scores, snapshot, store, watch
 from rating import accrue, charge
 
@@ -64,7 +64,7 @@ def stored_names() -> dict[str, object]:
             "standing": list(blocked.Standing._fields),
             "latest": fields(latest.Latest),
             "odd_call": fields(features.OddCall),
-            "gathered": list(Sum.__struct_fields__),
+            "gathered": [list(COLUMNS), list(PARTIAL)],
         },
         "watch_state": {
             "layout": watch.LAYOUT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
 
 from detectors.alerts import Alert
@@ -11,9 +12,8 @@ from detectors.features import OddCall
 from detectors.latest import Latest
 from detectors.registry import detectors, features
 from detectors.state import DetectorState, merge, subset
-from detectors.sums import Sum
 
-SUMS = {("t1", "carrier", "alpha", "", 0, "EUR"): Sum(calls=1)}
+SUMS = pl.DataFrame({"partition": [0, 2, 0], "call_id": ["c1", "c2", "c3"]}, schema_overrides={"partition": pl.Int32})
 
 
 def whole() -> DetectorState:
@@ -24,7 +24,7 @@ def whole() -> DetectorState:
         examples={home: Latest(home, [("c", 1)]) for home in (6, 9)},
         dialled={home: Latest(home, ["1#2"]) for home in (6, 9)},
         odd_calls={str(home): OddCall(1, home) for home in (6, 9)},
-        gathered={0: dict(SUMS), 2: dict(SUMS)},
+        gathered=[SUMS],
         clocks={0: 100, 2: 300},
     )
     columns = state.subjects["caps"]["account"]
@@ -50,23 +50,24 @@ def test_a_subset_has_the_subjects_whose_home_is_there(partitions, selected, hom
 @pytest.mark.parametrize(
     ("clocks", "selected", "expected", "gathered"),
     [
-        ({0: 100, 2: 300}, [0, 1], {0: 100, 1: 300}, [0]),  # a new partition begins at the latest clock
-        ({0: 100, 2: 300}, [2], {2: 300}, [2]),
-        ({}, [0, 1], {}, [0]),  # nobody had a tick yet
+        ({0: 100, 2: 300}, [0, 1], {0: 100, 1: 300}, ["c1", "c3"]),  # a new partition begins at the latest clock
+        ({0: 100, 2: 300}, [2], {2: 300}, ["c2"]),
+        ({}, [0, 1], {}, ["c1", "c3"]),  # nobody had a tick yet
     ],
 )
 def test_clocks_and_sums_stay_with_their_partition(clocks, selected, expected, gathered):
     state = whole()
     state.clocks = clocks
     found = subset(state, 4, selected)
-    assert found.clocks == expected and list(found.gathered) == gathered
+    assert found.clocks == expected and pl.concat(found.gathered)["call_id"].to_list() == gathered
 
 
 def test_subsets_merge_to_the_whole():
     merged = merge([subset(whole(), 4, selected) for selected in ([0, 1], [2, 3])], b"another")
     assert merged.secret == b"secret"
     assert (merged.alerts.keys(), merged.odd_calls.keys(), merged.dialled.keys()) == ({"6", "9"}, {"6", "9"}, {6, 9})
-    assert merged.gathered == whole().gathered and merged.clocks == {0: 100, 1: 300, 2: 300, 3: 300}
+    assert sorted(pl.concat(merged.gathered)["call_id"].to_list()) == ["c1", "c2", "c3"]
+    assert merged.clocks == {0: 100, 1: 300, 2: 300, 3: 300}
     columns = merged.subjects["caps"]["account"]
     assert {key: columns["day_nanos"][columns.find(key)] for key in columns.known()} == {11: 5, 12: 7}
     assert merge([], b"first").secret == b"first"

@@ -7,7 +7,9 @@ import random
 import pytest
 
 from core.config import Caps
+from core.money import MAX_NANOS, in_range
 from core.record import Tick
+from detectors import sums
 from detectors.protocol import Limits
 from detectors.sums import SUMS, TICK, gather
 
@@ -41,7 +43,7 @@ def test_the_rows_of_one_second_add_up(usage_of):
         CALL | {"active": -1, "currency": "", "learned_ms": 0, "call_id": ""},
         CALL | {"nanos": 7, "t_ms": T_MS + 1000},
     )
-    found = epochs(gather({}, frame, ticks((0, 5)), LIMITS))
+    found = epochs(gather([], frame, ticks((0, 5)), LIMITS))
     assert found == {
         (0, 5, T_MS + 5, 7): [
             ("t1", "carrier", "alpha", "", T_MS, "", 0, 0, -1, 0, ""),
@@ -54,7 +56,7 @@ def test_the_rows_of_one_second_add_up(usage_of):
 
 def test_a_range_adds_up_by_account_and_a_carrier_over_all(usage_of):
     frame = usage_of(*(CALL | {"account": account, "b_number": "8821312", "calls": 1} for account in ("acme", "blue", "acme")))
-    (rows,) = epochs(gather({}, frame, ticks((0, 5)), LIMITS)).values()
+    (rows,) = epochs(gather([], frame, ticks((0, 5)), LIMITS)).values()
     assert [(*row[:4], row[7]) for row in rows[:-1]] == [
         ("t1", "carrier", "alpha", "", 3),
         ("t1", "range", "882", "acme", 2),
@@ -74,18 +76,18 @@ def test_a_range_adds_up_by_account_and_a_carrier_over_all(usage_of):
 )
 def test_a_row_belongs_to_the_epoch_of_the_next_tick_of_its_partition(usage_of, offsets, expected):
     frame = usage_of(*(CALL | {"offset": offset, "calls": 1} for offset in offsets))
-    found = epochs(gather({}, frame, ticks((0, 5), (0, 9)), LIMITS))
+    found = epochs(gather([], frame, ticks((0, 5), (0, 9)), LIMITS))
     assert {tick[1]: sum(row[7] for row in rows if row[1] != TICK) for tick, rows in found.items()} == expected
     assert list(found) == [(0, 5, T_MS + 5, 7), (0, 9, T_MS + 9, 7)]
 
 
 def test_each_partition_has_epochs_of_its_own(usage_of):
-    gathered: dict = {}
+    gathered: list = []
     frame = usage_of(CALL | {"partition": 1, "calls": 1}, CALL | {"partition": 0, "calls": 1}, CALL | {"partition": 2, "calls": 1})
     found = epochs(gather(gathered, frame, ticks((1, 5), (0, 7)), LIMITS))
     assert {tick[:2]: [row[7] for row in rows] for tick, rows in found.items()} == {(0, 7): [1, 1], (1, 5): [1, 1]}
     assert list(found) == [(0, 7, T_MS + 7, 7), (1, 5, T_MS + 5, 7)], "in the order of the partitions"
-    assert list(gathered) == [2], "whose tick is yet to come"
+    assert [rows["partition"].to_list() for rows in gathered] == [[2]], "whose tick is yet to come"
 
 
 @pytest.mark.parametrize(
@@ -93,28 +95,29 @@ def test_each_partition_has_epochs_of_its_own(usage_of):
 )
 def test_rows_without_a_watched_subject_are_not_added(usage_of, changes):
     frame = usage_of(CALL | changes | {"calls": 1})
-    assert list(epochs(gather({}, frame, ticks((0, 5)), LIMITS)).values()) == [[end()]]
+    assert list(epochs(gather([], frame, ticks((0, 5)), LIMITS)).values()) == [[end()]]
 
 
 def test_an_epoch_ends_even_if_nothing_is_watched(usage_of):
-    assert list(epochs(gather({}, usage_of(CALL), ticks((0, 5)), Limits())).values()) == [[end()]]
-    nothing = gather({}, usage_of(CALL | {"calls": 1}), [], LIMITS)
+    assert list(epochs(gather([], usage_of(CALL), ticks((0, 5)), Limits())).values()) == [[end()]]
+    nothing = gather([], usage_of(CALL | {"calls": 1}), [], LIMITS)
     assert nothing.height == 0 and nothing.schema == SUMS, "without a tick no epoch ends"
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_batch_boundaries_change_no_epoch(usage_of, seed):
+@pytest.mark.parametrize(("seed", "pieces"), [(1, 64), (2, 64), (3, 64), (4, 0), (5, 1)])
+def test_batch_boundaries_change_no_epoch(usage_of, monkeypatch, seed, pieces):
+    monkeypatch.setattr(sums, "MOST_PIECES", pieces)  # 0: what was gathered is summed up after each batch
     rng = random.Random(seed)
     log = [(offset, rng.random() < 0.2) for offset in range(60)]
     rows = {
         offset: CALL | {
-            "offset": offset, "t_ms": T_MS + rng.randrange(3000), "nanos": rng.randrange(9), "calls": rng.randrange(2), "call_id": f"c{offset}",
-            "carrier": rng.choice(["alpha", "beta"]),
+            "offset": offset, "t_ms": T_MS + rng.randrange(3000), "nanos": rng.choice([rng.randrange(9), MAX_NANOS, -MAX_NANOS]),
+            "calls": rng.randrange(2), "call_id": f"c{offset}", "carrier": rng.choice(["alpha", "beta"]),
         } for offset, is_tick in log if not is_tick
     }  # fmt: skip
 
     def gathered_of(*cuts: int) -> list:
-        state: dict = {}
+        state: list = []
         found: list = []
         for start, stop in zip([0, *cuts], [*cuts, len(log)], strict=True):
             batch = log[start:stop]
@@ -124,6 +127,12 @@ def test_batch_boundaries_change_no_epoch(usage_of, seed):
 
     whole = gathered_of()
     assert whole and gathered_of(*sorted(rng.sample(range(1, 60), 12))) == whole
+
+
+@pytest.mark.parametrize("amounts", [[MAX_NANOS, MAX_NANOS, -5], [-MAX_NANOS, -MAX_NANOS], [3, -4]])
+def test_absurd_amounts_become_the_largest_there_is(usage_of, amounts):
+    found = gather([], usage_of(*(CALL | {"nanos": nanos} for nanos in amounts)), ticks((0, 5)), LIMITS)
+    assert found["nanos"][0] == in_range(sum(amounts))
 
 
 @pytest.mark.parametrize(
@@ -139,7 +148,7 @@ def test_batch_boundaries_change_no_epoch(usage_of, seed):
     ],
 )  # fmt: skip
 def test_what_a_call_that_ends_adds(usage_of, call, added):
-    found = gather({}, usage_of(CALL | {"final": True, "answered": True, "started_ms": T_MS, "t_ms": T_MS + 100_000} | call), ticks((0, 5)), LIMITS)
+    found = gather([], usage_of(CALL | {"final": True, "answered": True, "started_ms": T_MS, "t_ms": T_MS + 100_000} | call), ticks((0, 5)), LIMITS)
     row = found.row(0, named=True)
     names = ("ends", "rings", "answers", "shorts", "talk_ms", "delay_ms", "early", "sided", "by_callee", "briefs", "brief_s", "brief_s2")
     assert {name: row[name] for name in names if row[name]} == {"ends": 1} | added

@@ -150,7 +150,7 @@ def test_another_layout_asks_for_its_migration(tmp_path, monkeypatch):
     monkeypatch.setattr(snapshot, "LAYOUT", snapshot.LAYOUT + 1)
     publish(snapshots, 7)
     monkeypatch.undo()
-    with pytest.raises(SnapshotError, match="layout 2, this release reads 1: start the release that wrote it"):
+    with pytest.raises(SnapshotError, match=f"layout {snapshot.LAYOUT + 1}, this release reads {snapshot.LAYOUT}: start the release that wrote it"):
         snapshots.load()
 
 
