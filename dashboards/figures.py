@@ -61,7 +61,22 @@ def change(nanos: int, currency: str) -> str:
 
 def change_of(nanos: int, currency: str, against: bool) -> Safe:
     """A difference, red where it is against us."""
-    return tag("span", change(nanos, currency), cls="loss" if against else "")
+    text = change(nanos, currency)
+    return tag("span", text, cls="loss" if against and text[0] in "+−" else "")
+
+
+def cause_text(cause: str) -> str:
+    """A cause of a difference, or several between which the files do not tell.
+
+    >>> cause_text("rate|wrong_destination")
+    'rate or wrong destination'
+    """
+    return " or ".join(one.replace("_", " ") for one in cause.split("|"))
+
+
+def when(at_ms: int | None) -> Safe:
+    """A time to the minute, for a cell that is not broken into lines."""
+    return tag("span", day(at_ms), cls="rf-when")
 
 
 def day(at_ms: int | None) -> str:

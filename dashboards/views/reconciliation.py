@@ -16,7 +16,7 @@ from core.money import to_decimal, to_nanos
 from core.text import amount, moment
 from dashboards import uploads
 from dashboards.acting import act
-from dashboards.figures import change_of, day, money_of
+from dashboards.figures import cause_text, change_of, day, money_of
 from dashboards.layout import answered, back, facts, heading, link, message, quiet, title
 from dashboards.tags import Safe, tag
 from dashboards.tiles import table, tile
@@ -219,10 +219,11 @@ def causes(visit: Visit, one: Reconciliation, verdicts: list[Worth] | tuple[()])
     for cause in sorted(one.summary.causes, key=lambda each: -abs(to_nanos(each.amount))):
         worth = said.get(cause.cause)
         verdict = f"{'dispute' if worth.is_worth else 'leave'}: {worth.why}" if worth else ""
-        name = link(cause.cause, "reconciliation", visit.tenant, bill=one.id, cause=cause.cause) if worth else cause.cause
+        text = cause_text(cause.cause)
+        name = link(text, "reconciliation", visit.tenant, bill=one.id, cause=cause.cause) if worth else text
         rows.append((name, explained(cause.cause), verdict, f"{cause.parts:,}", signed(to_nanos(cause.amount), one.currency, one.role)))
     rows.append((tag("b", "together"), "", "", "", difference(one)))
-    st.html(tag("div", table(("cause", "what it means", "worth it", "parts", "difference"), rows, numbers_from=3), cls="rf-scroll"))
+    st.html(tag("div", table(("cause", "as it is put to them", "worth it", "parts", "difference"), rows, numbers_from=3), cls="rf-scroll"))
 
 
 def propose(visit: Visit, one: Reconciliation, verdicts: list[Worth]) -> None:
@@ -249,7 +250,7 @@ def differing(visit: Visit, one: Reconciliation) -> None:
     if not answered(latest, visit.now_ms, "Its calls") or latest.value is None:
         return
     found = latest.value.filter(pl.col("cause") == cause) if cause else latest.value
-    note = f"{cause or 'every cause'}; {min(found.height, SHOWN_CALLS):,} of {found.height:,}, the largest difference first; UTC"
+    note = f"{cause_text(cause) or 'every cause'}; {min(found.height, SHOWN_CALLS):,} of {found.height:,}, the largest difference first; UTC"
     heading("Calls that differ", note)
     if cause:
         back("Calls of every cause", "cause")
@@ -271,6 +272,6 @@ def _call(visit: Visit, one: Reconciliation, row: dict[str, object]) -> tuple[st
     number = visit.mask(f"+{row['our_b_number'] or row['their_b_number'] or ''}", ())
     nanos = row["difference_nanos"]
     return (
-        str(row["cause"]), at, number, cell("our_charged_s"), cell("their_charged_s"), cell("our_nanos"), cell("their_nanos"),
+        cause_text(str(row["cause"])), at, number, cell("our_charged_s"), cell("their_charged_s"), cell("our_nanos"), cell("their_nanos"),
         signed(nanos if isinstance(nanos, int) else 0, one.currency, one.role),
     )  # fmt: skip
