@@ -71,8 +71,9 @@ class Sources:
         self._traffic: dict[str, Polled[Traffic]] = {}
         self._books: dict[str, Polled[BooksView]] = {}
         self.recorded, self._closed = waterfall.Recorded(), threading.Event()
-        totals, lag = TotalsQuery(WarehouseClient(settings.warehouse, timeout_s=60)), LagQuery(WarehouseClient(settings.warehouse), settings.journal)
-        self._totals: Polled[Totals] = Polled("totals", totals.ask, clock, TOTALS_EVERY_S, TOTALS_SHARE)
+        self._counts = TotalsQuery(WarehouseClient(settings.warehouse, timeout_s=60))
+        lag = LagQuery(WarehouseClient(settings.warehouse), settings.journal)
+        self._totals: Polled[Totals] = Polled("totals", self._counts.ask, clock, TOTALS_EVERY_S, TOTALS_SHARE)
         self._lag: Polled[Lag] = Polled("lag", lambda: lag.ask(clock()), clock, EVERY_S)
         self._directory: Polled[Directory] = Polled("directory", self._people, clock, EVERY_S)
         self._parts: Polled[list[Part]] = Polled("parts", self._health.ask, clock, EVERY_S)
@@ -175,7 +176,9 @@ class Sources:
             pause_s = PREPARE_S
             while not self._closed.wait(pause_s):
                 try:
-                    if self.recorded.prepare(self.ask, self.clock() - PREPARED_MS, PREPARE_S / 2):
+                    if self._counts.prepare(self.ask, "", PREPARE_S / 2) and self.recorded.prepare(
+                        self.ask, self.clock() - PREPARED_MS, PREPARE_S / 2
+                    ):
                         return
                     pause_s = PREPARE_S
                 except Exception:  # noqa: BLE001 - whoever asks for it sees the error; the warehouse may begin later than the pages

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from dashboards.warehouse_client import WarehouseClient
 from services.by_day import ByDay
+from services.subjects import Ask
 from warehouse import queries
 
 SIX = {
@@ -74,6 +75,11 @@ class TotalsQuery:
 
     def __init__(self, client: WarehouseClient) -> None:
         self._client, self._days = client, ByDay("records", queries.dispositions_of_day)
+
+    def prepare(self, ask: Ask, from_day: str, budget_s: float) -> bool:
+        """Count further days for so long. Whether all since `from_day` are counted."""
+        counted, days = self._days.of(ask, from_day, budget_s)
+        return len(counted) == days
 
     def ask(self) -> Totals:
         counted, days = self._days.of(self._client.ask, budget_s=BUDGET_S)
