@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from until import until
 
 from assurance.controls.protocol import Item, Result
 from books import audit, control_results, disputes, invoices, ledger, reading, reconciliations, tenants, users, writing
@@ -184,6 +186,18 @@ def test_the_waterfall_names_what_is_lost_and_where_to_look(as_, house):
     assert "control=rejected_records" in shown.html and "2.00 EUR not invoiced yet" in shown.text
     shown.at.text_input(key="period").set_value("%'; --")
     assert "is not a period" in shown.run().text
+
+
+def test_days_are_asked_for_before_anybody_waits_for_them(page, house):
+    house.call("acme", "4312345", "436641234567", 60, 2_000_000_000)
+    house.records("reject", ago_ms=3 * DAY_MS)
+    page()
+    sources = current.sources()
+    sources.prepare()
+    until(lambda: not any(thread.name == "prepare" for thread in threading.enumerate()), 60, "the days are not prepared")
+    asked: list[str] = []
+    assert sources.recorded.prepare(lambda query: asked.append(query[0]) or sources.ask(query), 0, 5.0)
+    assert len(asked) == 2 and all("system.parts" in sql for sql in asked), "only whether anything has changed is asked"
 
 
 def test_bars_stay_inside():
