@@ -6,21 +6,24 @@ from typing import Literal
 
 import msgspec
 
-from books import Engine, alerts, reading, writing
+from books import Connection, Engine, alerts, reading, writing
 from core import durations
 from core.clock import wall_clock_ms
 from core.money import to_text
 from services import alert_desk, verdicts
 from services.alert_desk import Queued
+from services.attacks import attacks
 from services.errors import UnknownName
 
 MOST = 1_000
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """An alert. `exposure` is decimal text in `currency`; `status`: of its order, "" = none; `verdict` "" = nobody has given one."""
+    """An alert. `attack`: the alert that leads its attack; alerts about one account at the same time are one, as on the pages. `exposure`: decimal
+    text in `currency`. `status`: of its order, "" = none. `verdict`: "" = nobody has given one."""
 
     finding_id: str
+    attack: str
     detector: str
     subject_kind: str
     subject: str
@@ -61,7 +64,7 @@ class GivenVerdict(msgspec.Struct, frozen=True, kw_only=True):
 def listed(engine: Engine, tenant: str, most: int) -> list[Alert]:
     """A tenant's newest alerts, those that a person must look at first."""
     with reading(engine) as conn:
-        return [_shown(one) for one in alert_desk.queue(conn, tenant, wall_clock_ms(), max(1, min(most, MOST)))]
+        return _queue(conn, tenant, max(1, min(most, MOST)))
 
 
 def one(engine: Engine, tenant: str, finding_id: str) -> Alert:
@@ -70,7 +73,14 @@ def one(engine: Engine, tenant: str, finding_id: str) -> Alert:
         finding = alerts.find(conn, finding_id)
         if finding is None or finding.tenant != tenant:
             raise UnknownName(f"tenant {tenant} has no alert {finding_id[:64]!r}")
-        return _shown(alert_desk.queued(conn, finding))
+        queued = (other for other in _queue(conn, tenant, MOST) if other.finding_id == finding_id)
+        return next(queued, None) or _shown(alert_desk.queued(conn, finding), finding_id)
+
+
+def _queue(conn: Connection, tenant: str, most: int) -> list[Alert]:
+    queue = alert_desk.queue(conn, tenant, wall_clock_ms(), most)
+    led_by = {one.finding.finding_id: attack.lead.finding.finding_id for attack in attacks(queue) for one in attack.members}
+    return [_shown(one, led_by[one.finding.finding_id]) for one in queue]
 
 
 def give(engine: Engine, tenant: str, finding_id: str, asked: AskedVerdict, who: str) -> GivenVerdict:
@@ -85,10 +95,11 @@ def give(engine: Engine, tenant: str, finding_id: str, asked: AskedVerdict, who:
     )  # fmt: skip
 
 
-def _shown(one: Queued) -> Alert:
+def _shown(one: Queued, attack: str) -> Alert:
     found, said = one.finding, one.verdict
     same = ("finding_id", "detector", "subject_kind", "subject", "reason", "first_ms", "last_ms", "calls", "currency", "example_call_ids")
     return Alert(
-        exposure=to_text(found.exposure_nanos), status=one.status, verdict=said.verdict if said else "", verdict_who=said.who if said else "",
+        attack=attack, exposure=to_text(found.exposure_nanos), status=one.status, verdict=said.verdict if said else "",
+        verdict_who=said.who if said else "",
         **{name: getattr(found, name) for name in same},
     )  # fmt: skip

@@ -74,9 +74,9 @@ def of(conn: sa.Connection, finding_ids: Sequence[str]) -> dict[str, Verdict]:
     return {one.finding_id: one for one in map(_verdict, conn.execute(query) if finding_ids else ())}
 
 
-def every(conn: sa.Connection, tenant: str = "") -> list[Verdict]:
-    """Verdicts in the order in which they were given."""
-    query = sa.select(tables.verdicts).order_by(_v.at_ms, _v.finding_id)
+def every(conn: sa.Connection, tenant: str = "", since_ms: int = 0) -> list[Verdict]:
+    """Verdicts in the order in which they were given, none from before `since_ms`."""
+    query = sa.select(tables.verdicts).where(_v.at_ms >= since_ms).order_by(_v.at_ms, _v.finding_id)
     return [_verdict(row) for row in conn.execute(query.where(_v.tenant == tenant) if tenant else query)]
 
 

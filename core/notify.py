@@ -52,7 +52,8 @@ class Target(NamedTuple):
 
 
 class Event(NamedTuple):
-    """What somebody should know. `about`: the alert's id, or of a silence `silent/WHAT/SINCE`. `handled`: somebody has taken it, or it is over."""
+    """What somebody should know. `about`: the alert's id; of a silence `silent/WHAT/SINCE`; of a detector that is right less often
+    `drift/TENANT/DETECTOR/WHEN`. `handled`: somebody has taken it, or it is over."""
 
     about: str
     tenant: str  # "" = of the installation

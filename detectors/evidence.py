@@ -358,10 +358,14 @@ def busy(rows: Rows) -> Part:
     return Part("volume", -np.log1p(np.maximum(calls - 5.0, 0.0) / 5.0), calls, np.full_like(calls, 5.0))
 
 
+VOLUMES = {"rings": "given_up", "day_money": "day_money"}
+"""Codes of numbers that are no calls."""
+
+
 def volume(rows: Rows, kind: str, name: str, normal: float, most: float) -> Part:
-    """A number of the subject against what an ordinary one has at most."""
-    now = rows.of(kind, name)
-    return Part("volume", np.clip(1.5 * np.log(np.maximum(now, 1e-6) / normal), 0.0, most), now, np.full_like(now, normal))
+    """A number of the subject against what an ordinary one has at most; money in the policy's units."""
+    now = rows.of(kind, name) * (rows["unit"] if name.endswith("money") else 1.0)
+    return Part(VOLUMES.get(name, "volume"), np.clip(1.5 * np.log(np.maximum(now, 1e-6) / normal), 0.0, most), now, np.full_like(now, normal))
 
 
 def distinct(rows: Rows, kind: str) -> Part:
@@ -404,7 +408,13 @@ def age(rows: Rows) -> Part:
 def dear(rows: Rows) -> Part:
     """Money per minute of the zone: an ordinary call costs a few cents."""
     per_min = rows.of("account_zone", "day_money") * rows["unit"] / np.maximum(rows.of("account_zone", "day_talk_min"), 0.5)
-    return Part("price", np.clip(2.0 * np.log(np.maximum(per_min, 1e-6) / 0.1), -3.0, 4.0), per_min, np.full_like(per_min, 0.1))
+    return Part("per_minute", np.clip(2.0 * np.log(np.maximum(per_min, 1e-6) / 0.1), -3.0, 4.0), per_min, np.full_like(per_min, 0.1))
+
+
+def one_line(rows: Rows) -> Part:
+    """Different a_numbers of the account now: a subscriber has a few, a carrier who sends others' calls has hundreds."""
+    callers = rows.of("account", "callers")
+    return Part("callers", np.clip(-1.5 * np.log(np.maximum(callers, 1e-6) / 4.0), -4.0, 0.0), callers, np.full_like(callers, 4.0))
 
 
 def share_of_day(rows: Rows, kind: str) -> Part:

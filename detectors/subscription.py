@@ -1,7 +1,8 @@
 """Subscription and credit fraud: an account opened with a false identity, or for a refused credit card, spends all it can before the first bill.
 
 It is new (not only to us: its operator was watched before), expensive destinations are most of its money from the first day, and it talks at
-many times the rate of an ordinary new customer. A new customer's ramp goes to ordinary destinations at ordinary prices.
+many times the rate of an ordinary new customer. A new customer's ramp goes to ordinary destinations at ordinary prices; what another carrier sends
+from his first day on goes everywhere, and has as many callers as calls.
 
 Source: CFCA Fraud Loss Survey (subscription fraud, the most frequent method); GSMA FS.21. The block is for the account and the expensive zone.
 
@@ -39,7 +40,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
 def parts(rows: Rows) -> Sequence[Part]:
     return (
         of.age(rows), of.dear(rows), of.volume(rows, "account", "day_money", 30.0, 3.5), of.risk(rows), of.overlap(rows, "account"),
-        of.share_of_day(rows, KIND), of.off_hours(rows),
+        of.share_of_day(rows, KIND), of.one_line(rows), of.off_hours(rows),
     )  # fmt: skip
 
 

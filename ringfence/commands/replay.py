@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flows.replay import Summary
 
 EPILOG = """
-**The mapping** is YAML: `columns` (our field: their column, or its number) and how values are written: `format` (csv, jsonl or json),
+**The mapping** is YAML: `columns` (our field: their column, or its number) and how values are written: `format` (csv, jsonl, json or parquet),
 `delimiter`, `quote`, `line_breaks_in_fields`, `encoding`, `header`, `skip_lines`, `rows`, `timezone`, `zones`, `repeated_hour`, `time_format`,
 `time_precision`, `duration_format`, `nothing`, `currency`, `decimal`, `thousands`, `amounts`, `percent_encoded`, `call_ids`, and `deck` (how the
 deck is written). docs/files.md says what each can be. Our fields: tenant, call_id, attempt_no, account, ingress_trunk, carrier, egress_trunk,
@@ -53,7 +53,7 @@ unrated, with the file's amount beside the reason:
 
 def replay(
     calls: Annotated[
-        Path, typer.Option(exists=True, dir_okay=False, help="The file of calls: CSV or JSON.", show_default=False)
+        Path, typer.Option(exists=True, dir_okay=False, help="The file of calls: CSV, JSON or Parquet.", show_default=False)
     ],
     mapping: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The mapping of its columns (YAML).", show_default=False)],
     out: Annotated[Path, typer.Option(file_okay=False, help="The directory for the results.", show_default=False)],

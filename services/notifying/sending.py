@@ -75,7 +75,8 @@ def payload(notice: Notice) -> dict[str, Any]:
     'alert.opened'
     """
     kind = notice.about.partition("/")[0]
-    type_ = {"silent": "system.silent", "more": "alert.more", "test": "test"}.get(kind, "alert.escalated" if notice.escalated else "alert.opened")
+    others = {"silent": "system.silent", "drift": "detector.drift", "more": "alert.more", "test": "test"}
+    type_ = others.get(kind, "alert.escalated" if notice.escalated else "alert.opened")
     data = {name: getattr(notice, name) for name in ("about", "tenant", "severity", "title", "text")}
     return {"type": type_, "timestamp": datetime.fromtimestamp(notice.event_ms / 1000, UTC).isoformat(), "data": data}
 

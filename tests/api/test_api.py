@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import msgspec
 import pytest
 from starlette.testclient import TestClient
 
 from api.app import app
 from books import alerts, audit, credentials, deliveries, reading, writing
+from core.facts import Facts
 from core.orders import Finding, Key
 from rating.routes.live import Live, Standing
 from services.portability.local import import_file
@@ -157,6 +159,18 @@ def test_alerts_are_read_by_a_key_of_their_tenant_alone(desk: TestClient) -> Non
     assert read(desk, "alerts?limit=many")[0] == 400
     assert read(desk, "alerts?tenant=t2")[0] == 403
     assert read(desk, "alerts", "a-token-of-the-tests")[0] == 403
+
+
+def test_alerts_about_one_account_at_the_same_time_name_the_one_that_leads(desk: TestClient, house: Any) -> None:
+    with writing(house.engine) as conn:
+        for number, account in ((3, "blue"), (4, "blue"), (5, "coral")):
+            facts = Facts(subject_kind="account", account=account)
+            alerts.upsert(conn, msgspec.structs.replace(alert(number), facts=facts, exposure_nanos=number * 10**9), NOW)
+    _, found = read(desk, "alerts")
+    assert {one["finding_id"]: one["attack"] for one in found} == {
+        "finding-1": "finding-1", "finding-3": "finding-4", "finding-4": "finding-4", "finding-5": "finding-5",
+    }  # fmt: skip
+    assert read(desk, "alerts/finding-3")[1]["attack"] == "finding-4"
 
 
 def test_a_verdict_is_given_once_and_is_in_the_audit(desk: TestClient, house: Any) -> None:
