@@ -16,7 +16,7 @@ import msgspec
 from assurance.controls.protocol import Result
 
 COVERAGE = frozenset({"carriers_reconciled", "disputes_in_time"})
-"""Controls whose money is what was not looked at, or what is asked for already: no leakage."""
+"""Controls whose money is what was not checked, or what is asked for already: no leakage."""
 SUSPECTED = frozenset({"suspected_duplicates", "sequence_gaps", "traffic_by_hour", "hung_calls", "late_records", "credit_exposure"})
 """Controls whose money is an estimate, a suspicion or a risk."""
 
@@ -115,9 +115,9 @@ class Report:
         return RecoveryStatus(recovered, asked, lost, max(0, self.total("found") - recovered - lost - asked))
 
     @property
-    def not_looked(self) -> list[Result]:
+    def not_checked(self) -> list[Result]:
         """Controls that could not look."""
-        return [one for one in self.results if one.status == "not_looked"]
+        return [one for one in self.results if one.status == "not_checked"]
 
 
 def report(
@@ -144,7 +144,7 @@ def report(
             key = one.control, currency
             before[key] = max(before.get(key, 0), nanos)
     for one in latest:
-        if one.control in COVERAGE or one.status == "not_looked":
+        if one.control in COVERAGE or one.status == "not_checked":
             continue
         for currency in one.money.keys() | {unit for control, unit in before if control == one.control}:
             now = abs(one.money.get(currency, 0))

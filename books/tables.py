@@ -625,7 +625,7 @@ control_results = sa.Table(
     METADATA,
     sa.Column("id", Serial, primary_key=True),  # the last one of a control and a period is in force
     *_text("tenant", "control", "period"),  # period: FROM..TO in epoch ms
-    *_text("status"),  # passed | found | not_looked
+    *_text("status"),  # passed | found | not_checked
     *_ms("checked", "count"),
     *_text("money"),  # JSON: currency -> decimal text
     *_text("result"),  # JSON of assurance.controls.protocol.Result

@@ -217,7 +217,7 @@ def why_text(facts: Facts) -> str:
     most = facts.evidence[:MOST_EVIDENCE]
     listed = "; ".join(f"{with_normal(one)} ({one.points:+.1f})" for one in most)
     why = f" Probability {min(likely, 99.9):.3g} %: {listed}." if listed else ""
-    waiting = f" The next 15 minutes would cost about {facts.loss:,.2f}." if facts.loss >= 0.01 else ""
+    waiting = f" The next 15 minutes would cost about {f'{facts.loss:,.2f} {facts.currency}'.strip()}." if facts.loss >= 0.01 else ""
     return f" It looks like {FRAUDS[facts.fraud]}.{why}{waiting}"
 
 

@@ -31,7 +31,7 @@ MARKS = (
 PACKED = (
     (b"PK\x03\x04", "a spreadsheet or a zip archive"), (b"\xd0\xcf\x11\xe0", "a spreadsheet (.xls)"), (b"\x1f\x8b", "packed by gzip"),
     (b"BZh", "packed by bzip2"), (b"\xfd7zXZ", "packed by xz"), (b"\x28\xb5\x2f\xfd", "packed by zstd"), (b"%PDF", "a PDF"),
-    (b"PAR1", "a Parquet file (of calls: set format: parquet)"),
+    (b"PAR1", "a Parquet file (of calls: set format: parquet)"), (b"\x89PNG", "a picture (PNG)"), (b"\xff\xd8\xff", "a picture (JPEG)"),
 )  # fmt: skip
 
 NOT_TEXT = frozenset({"idna", "punycode", "raw_unicode_escape", "unicode_escape", "undefined", "mbcs", "oem"})
@@ -234,6 +234,8 @@ def encoding_of(head: bytes, declared: str = "") -> str:
     for magic, what in PACKED:
         if head.startswith(magic):
             raise ValueError(f"this is {what}, not text; unpack it, or save it as CSV (UTF-8)")
+    if head.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
+        raise ValueError("this is a web page, perhaps of a sign-in, not a table; open the link in a browser, and save the file itself")
     even, odd = head[0:64:2], head[1:64:2]
     for zeros, letters, encoding in ((odd, even, "utf-16-le"), (even, odd, "utf-16-be")):
         if len(zeros) > 1 and zeros.count(0) > 0.7 * len(zeros) and letters.count(0) == 0:

@@ -64,7 +64,7 @@ def sentences(facts: Facts, example_call_ids: Sequence[str] = ()) -> list[str]:
     if facts.cap and facts.limit:
         found.append("No alert would have come at or under the cap.")
     if facts.loss >= 0.01:
-        found.append(f"If nothing is done, the next 15 minutes would cost about {facts.loss:,.2f}.")
+        found.append(f"If nothing is done, the next 15 minutes would cost about {f'{facts.loss:,.2f} {facts.currency}'.strip()}.")
     if example_call_ids:
         found.append(f"Example calls: {', '.join(example_call_ids[-EXAMPLES:])}.")
     return found

@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
 from dashboards.polled import Latest
+from services.errors import ServiceError
 
 Value = TypeVar("Value")
 
@@ -66,12 +67,15 @@ class Asked:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _answer(self, key: Hashable, ask: Callable[[], Any]) -> None:
+        refused = False
         try:
             value, error = ask(), ""
+        except ServiceError as fault:
+            value, error, refused = None, f"{fault}", True
         except Exception as fault:  # noqa: BLE001 - the page shows any error, and the question is asked again
             value, error = None, f"{fault}" or type(fault).__name__
         with self._lock:
             if key in self._known:
                 before = self._known[key].latest
-                latest = Latest(before.value, before.at_ms, error) if error else Latest(value, self._clock(), "")
+                latest = Latest(None if refused else before.value, before.at_ms, error, refused) if error else Latest(value, self._clock(), "")
                 self._known[key] = _Entry(latest, None)

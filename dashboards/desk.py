@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 import streamlit as st
 
 from core.roles import Right
+from dashboards import uploads
 from dashboards.identity import side
 from dashboards.portal import open_portal, style_here
 from dashboards.sources import Sources
@@ -82,7 +83,9 @@ def desk(sources: Sources) -> None:
     menu: dict[str, list[st.Page]] = {}
     for entry in PAGES:
         menu.setdefault(entry.section, []).append(_page(entry, visit))
-    st.navigation(menu, expanded=True).run()
+    page = st.navigation(menu, expanded=True)
+    uploads.open_page(page.url_path)
+    page.run()
 
 
 def _page(entry: Entry, visit: Visit) -> st.Page:

@@ -49,17 +49,34 @@ def by_currency(found: Mapping[str, int], nothing: str = "–") -> str:
 
 
 def change(nanos: int, currency: str) -> str:
-    """A difference, with its sign.
+    """A difference, with the sign of what is shown: one that rounds to nothing has none.
 
-    >>> change(-2 * 10**9, "EUR"), change(0, "EUR")
-    ('−2.00 EUR', '+0.00 EUR')
+    >>> change(-2 * 10**9, "EUR"), change(10**9, "EUR"), change(-4 * 10**6, "EUR"), change(0, "EUR")
+    ('−2.00 EUR', '+1.00 EUR', '0.00 EUR', '0.00 EUR')
     """
-    return f"{'+' if nanos >= 0 else '−'}{money(abs(nanos), currency)}"
+    text = amount(abs(to_decimal(nanos)))
+    sign = "" if not any(digit in text for digit in "123456789") else "+" if nanos > 0 else "−"
+    return f"{sign}{text} {currency}".rstrip()
 
 
 def change_of(nanos: int, currency: str, against: bool) -> Safe:
     """A difference, red where it is against us."""
-    return tag("span", change(nanos, currency), cls="loss" if against else "")
+    text = change(nanos, currency)
+    return tag("span", text, cls="loss" if against and text[0] in "+−" else "")
+
+
+def cause_text(cause: str) -> str:
+    """A cause of a difference, or several between which the files do not tell.
+
+    >>> cause_text("rate|wrong_destination")
+    'rate or wrong destination'
+    """
+    return " or ".join(one.replace("_", " ") for one in cause.split("|"))
+
+
+def when(at_ms: int | None) -> Safe:
+    """A time to the minute, for a cell that is not broken into lines."""
+    return tag("span", day(at_ms), cls="rf-when")
 
 
 def day(at_ms: int | None) -> str:

@@ -46,15 +46,18 @@ def _forget(name: str) -> None:
 
 def answered(latest: Latest[Any], now_ms: int, what: str) -> bool:
     """Whether there is an answer to draw. If there is none, or it is old, the page says why: never an empty place."""
+    if latest.refused:
+        message(latest.error)
+        return False
     if latest.value is None:
         if latest.error:
-            message(f"{what} cannot be read now: {latest.error}. The page asks again by itself.")
+            message(f"{what} cannot be read now: {latest.error.rstrip('.')}. The page asks again by itself.")
         else:
             quiet(f"{what}: being read.")
         again()
         return False
     if latest.error and now_ms - latest.at_ms > OLD_MS:
-        message(f"{what}: {span(now_ms - latest.at_ms)} old: {latest.error}.")
+        message(f"{what}: {span(now_ms - latest.at_ms)} old: {latest.error.rstrip('.')}.")
     return True
 
 

@@ -22,11 +22,13 @@ SHARE = 0.2
 
 
 class Latest(NamedTuple, Generic[Value]):
-    """The last good answer (None = none yet), its time, and the current error ("" = none)."""
+    """The last good answer (None = none yet), its time, and the current error ("" = none). `refused`: the error is the answer, such as that there
+    is no such case; to ask again changes nothing."""
 
     value: Value | None
     at_ms: int
     error: str
+    refused: bool = False
 
 
 class Polled(Generic[Value]):

@@ -19,6 +19,7 @@ from dashboards.index_page import IndexPage
 from dashboards.oidc import Oidc
 from dashboards.page_settings import PageSettings
 from dashboards.theme import THEME
+from dashboards.uploads import MAX_MB
 from dashboards.world import LAND_URL, MAP
 from services import portal
 from switches.gate import Gate, Server, config
@@ -28,9 +29,6 @@ log = structlog.get_logger("ringfence.pages")
 PAGE = Path(__file__).parent / "page.py"
 BEAT_S = 0.5
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-MAX_UPLOAD_MB = 64
-"""Of a carrier's file on the page; `ringfence decks import` takes larger ones."""
 
 OPTIONS: dict[str, Any] = {
     "browser.gatherUsageStats": False,  # no data leaves the network
@@ -49,7 +47,7 @@ OPTIONS: dict[str, Any] = {
     "server.fileWatcherType": "none",
     "server.headless": True,
     "server.maxMessageSize": 20,
-    "server.maxUploadSize": MAX_UPLOAD_MB,
+    "server.maxUploadSize": MAX_MB,
     "server.showEmailPrompt": False,
     "ui.hideTopBar": True,
 }
@@ -64,6 +62,7 @@ def serve(settings: PageSettings, beat: Callable[[], None] = lambda: None) -> No
 
     sources = current.install(settings)
     sources.begin("")
+    sources.prepare()
     names = frozenset((*LOOPBACK, settings.host.lower(), *(name.lower() for name in settings.names)))
     bootstrap.load_config_options(
         {**OPTIONS, **THEME, "server.port": settings.port, "server.address": settings.host, "server.allowedHosts": sorted(names)}

@@ -5,11 +5,12 @@ A day is counted again only when rows were inserted into it, so counting all day
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dashboards.warehouse_client import WarehouseClient
+from services.by_day import ByDay
+from services.subjects import Ask
 from warehouse import queries
 
 SIX = {
@@ -70,26 +71,20 @@ def check(counts: Mapping[str, int]) -> Check:
 
 
 class TotalsQuery:
-    """Counts records per day and caches the counts."""
+    """Counts records per day and remembers the counts."""
 
     def __init__(self, client: WarehouseClient) -> None:
-        self._client = client
-        self._counted: dict[str, tuple[int, Counts]] = {}  # day -> its mark, and its counts
+        self._client, self._days = client, ByDay("records", queries.dispositions_of_day)
+
+    def prepare(self, ask: Ask, from_day: str, budget_s: float) -> bool:
+        """Count further days for so long. Whether all since `from_day` are counted."""
+        counted, days = self._days.of(ask, from_day, budget_s)
+        return len(counted) == days
 
     def ask(self) -> Totals:
-        days = {row["day"]: row["mark"] for row in self._client.ask(queries.days())}
-        self._counted = {day: counts for day, counts in self._counted.items() if day in days}
-        until_s = time.monotonic() + BUDGET_S
-        for day, mark in days.items():
-            if self._counted.get(day, (None,))[0] == mark:
-                continue
-            rows = self._client.ask(queries.dispositions_of_day(day))
-            # The mark is older than the count: rows inserted in between make the day be counted again.
-            self._counted[day] = mark, {(row["tenant"], row["disposition"]): row["records"] for row in rows}
-            if time.monotonic() > until_s:
-                break
+        counted, days = self._days.of(self._client.ask, budget_s=BUDGET_S)
         sums: dict[tuple[str, str], int] = {}
-        for _, counts in self._counted.values():
-            for key, n in counts.items():
-                sums[key] = sums.get(key, 0) + n
-        return Totals(sums, len(self._counted), len(days))
+        for row in (row for rows in counted.values() for row in rows):
+            key = row["tenant"], row["disposition"]
+            sums[key] = sums.get(key, 0) + row["records"]
+        return Totals(sums, len(counted), days)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import math
 import pkgutil
+import re
 from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from importlib import import_module
@@ -48,6 +50,16 @@ def spanning() -> tuple[Spanning, ...]:
 def summed() -> Mapping[str, Callable[[pl.DataFrame, Limits], pl.Series | None]]:
     """The kinds of sums that judge gathers: all that a detector declares."""
     return {kind: names for detector in spanning() for kind, names in detector.sums.items()}
+
+
+def meanings(detector: Detector) -> dict[str, str]:
+    """What each parameter is, as its comment says.
+
+    >>> found = {one.name: one for one in detectors()}
+    >>> meanings(found["burst"])["a_number_floor"]
+    'the same for one caller'
+    """
+    return dict(re.findall(r"^    (\w+): .*?  # (.+)$", inspect.getsource(detector.parameters), re.MULTILINE))
 
 
 def parameters_of(detector: Detector, policy: Policy) -> Any:

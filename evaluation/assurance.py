@@ -142,7 +142,7 @@ Bills = list[tuple[str, list[Score], bool]]
 def of_months(months: list[list[Result]], leaks: list[LeakScore], calls: int, date: str) -> str:
     """The head of docs/evaluation-assurance.md, with the clean months and the leaks."""
     wrong = {place: names for place, one in enumerate(months, 1) if (names := [found.control for found in one if found.status == "found"])}
-    unseen = sorted({one.control for month in months for one in month if one.status == "not_looked"})
+    unseen = sorted({one.control for month in months for one in month if one.status == "not_checked"})
     text = f"""# Evaluation of assurance
 
 Made by `make evaluate`. The simulator makes a month of calls, injects faults and writes the key; controls and reconciliation

@@ -14,9 +14,9 @@ from core.money import to_decimal
 from core.text import amount
 from services.printing import pdf
 
-ORDER = {"found": 0, "not_looked": 1, "passed": 2}
+ORDER = {"found": 0, "not_checked": 1, "passed": 2}
 STATEMENT = (
-    "We have seen this report: what was found and what became of it, what is only suspected, and what could not be looked at. It was made by the "
+    "We have seen this report: what was found and what became of it, what is only suspected, and what could not be checked. It was made by the "
     "controls named in it, of the calls, charges, bills and books as they stood at the time above; it says nothing about what they do not look at."
 )
 
@@ -73,7 +73,7 @@ def _standing(made: Report, found: int) -> list[tuple[str, str, str]]:
 
 
 def _summary(made: Report) -> list[str]:
-    looked = [one for one in made.results if one.status != "not_looked"]
+    looked = [one for one in made.results if one.status != "not_checked"]
     sold = ", ".join(f"{_money(nanos)} {unit}" for unit, nanos in sorted(made.sales.items()))
     found = [
         f"{len(looked)} of {len(made.results)} controls could look{f', at calls sold for {sold}' if sold else ''}; "
@@ -90,8 +90,8 @@ def _summary(made: Report) -> list[str]:
         still = sum(one.nanos for one in some if one.state not in ("credited", "withdrawn", "expired") and one.currency == made.currency)
         if some:
             found.append(f"{len(some)} {what}, of which {_money(still)} {made.currency} are open.")
-    if made.not_looked:
-        found.append("Not looked at: " + ", ".join(one.control.replace("_", " ") for one in made.not_looked) + ".")
+    if made.not_checked:
+        found.append("Not checked: " + ", ".join(one.control.replace("_", " ") for one in made.not_checked) + ".")
     others = sorted({one.currency for one in made.lines} - {made.currency, ""})
     if others:
         found.append("In other currencies, and not in the figures above: " + ", ".join(
@@ -142,7 +142,7 @@ def as_html(made: Report, now_ms: int) -> str:
         ("Leakage by cause", causes, found["lines"], 2, 5),
         ("Disputes", ("party", "cause", "state", "disputed", "agreed", ""), found["claims"], 3, 4),
         ("Bills that were compared", ("carrier", "invoice", "they charge", "our calls", "difference", ""), found["bills"], 2, 4),
-        ("Coverage: every control", ("control", "status", "looked at", "found, or why not looked", "money", "what to do"), found["controls"], 2, 2),
+        ("Coverage: every control", ("control", "status", "checked", "found, or why not checked", "money", "what to do"), found["controls"], 2, 2),
     ]
     body = "".join(_table(*one) for one in tables)
     standing = _table(f"Where the money stands that was found, {found['currency']}", ("", found["currency"], "share"), found["standing"], 1, 2)
@@ -185,6 +185,6 @@ def _table(title: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]], f
 
     if not rows:
         return f"<h2>{title}</h2><p>None.</p>"
-    kinds = {"found", "passed", "not looked"}
+    kinds = {"found", "passed", "not checked"}
     lines = "".join(f'<tr class="{row[1] if row[1] in kinds else ""}">{cells(row, "td")}</tr>' for row in rows)
     return f"<h2>{title}</h2><table><tr>{cells(head, 'th')}</tr>{lines}</table>"

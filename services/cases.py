@@ -16,6 +16,7 @@ import polars as pl
 from assurance.disputes.evidence import mask, packed
 from books import Connection, alerts, cases, orders
 from books.cases import Case
+from core.alert_text import caller_text
 from core.ids import derived_id
 from core.money import to_decimal, to_text
 from core.orders import EVERYONE, Finding, Key
@@ -132,7 +133,7 @@ def timeline(conn: Connection, one: Case, findings: Sequence[Finding]) -> tuple[
     """First calls, alerts, orders and what people did, in order."""
     found = []
     for each in findings:
-        found += [Moment(each.first_ms, "first call", each.subject), Moment(each.detected_at_ms, "alert", each.reason)]
+        found += [Moment(each.first_ms, "first call", who_text(each)), Moment(each.detected_at_ms, "alert", each.reason)]
     ordered = orders.of_findings(conn, [each.finding_id for each in findings])
     for order in ordered.values():
         made = order.order
@@ -142,6 +143,14 @@ def timeline(conn: Connection, one: Case, findings: Sequence[Finding]) -> tuple[
     names = {each.finding_id: each.subject for each in findings}
     found += [Moment(event.at_ms, event.event, names.get(event.text, event.text), event.who) for event in cases.history(conn, one.id)]
     return tuple(sorted(found, key=lambda each: (each.at_ms, each.what)))
+
+
+def who_text(finding: Finding) -> str:
+    """Who called whom, of an alert."""
+    facts = finding.facts
+    if facts is None or facts.name or not (facts.account or facts.trunk):
+        return finding.subject
+    return caller_text(facts) + (f", to {facts.country_name}" if facts.country_name else "")
 
 
 def saved(ask: Ask, conn: Connection, whole: CaseFile) -> tuple[dict[str, Decimal], int]:

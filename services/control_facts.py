@@ -76,7 +76,13 @@ def _by_day(client: Warehouse, table: str, tenant: str, period: tuple[int, int],
 def gaps(client: Warehouse, tenant: str, period: tuple[int, int], now_ms: int) -> pl.DataFrame:
     """Gaps of which we learned in the period. What is missing inside the first bands is named by number, of the others it is counted."""
     bands = ask(client, control_queries.sequence(tenant, *period))
-    earlier = {(row["switch"], row["boot_id"]): (row["last"], row["to_ms"]) for row in ask(client, control_queries.earlier_numbers(tenant, *period))}
+    firsts: dict[tuple[str, str], int] = {}
+    for row in bands:
+        boot = row["switch"], row["boot_id"]
+        firsts[boot] = min(row["first"], firsts.get(boot, row["first"]))
+    # Before a number 1 there is none: only boots that are older than the period are looked for in all that is kept.
+    before = ask(client, control_queries.earlier_numbers(tenant, *period)) if any(first > 1 for first in firsts.values()) else []
+    earlier = {(row["switch"], row["boot_id"]): (row["last"], row["to_ms"]) for row in before}
     (kept,) = ask(client, control_queries.oldest_kept_days())
     whole_since_ms = now_ms - (kept["days"] - 1) * DAY_MS if kept["days"] else 0
     found = sequence.between(bands, earlier, whole_since_ms)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
+from typing import NamedTuple
 
 from assurance.rounding import decimals_of, to_nanos
 from books import Connection, audit, invoices, ledger, payments, writing
@@ -128,6 +129,20 @@ class Earned:
     base: int
     nanos: int
     currency: str
+
+
+class Owed(NamedTuple):
+    """What is owed to a reseller for commissions, in nanos."""
+
+    reseller: str
+    currency: str
+    nanos: int
+
+
+def owed_commissions(conn: Connection, tenant: str) -> list[Owed]:
+    """What was posted for each reseller and not settled with it yet."""
+    found = ledger.balances(conn, tenant, "", ("commission",))
+    return sorted(Owed(account.party, account.currency, -nanos) for account, nanos in found if nanos)
 
 
 def commissions(installation: Installation, tenant: str, who: str, now_ms: int) -> list[Earned]:

@@ -239,8 +239,7 @@ def _money(rows: list[dict[str, Any]]) -> dict[int, tuple[tuple[str, Decimal, De
     """Sold and bought per step and currency."""
     found: dict[int, list[tuple[str, Decimal, Decimal]]] = {}
     for row in rows:
-        pairs = [(row["sell_currency"], row["sell"] or Decimal(0), Decimal(0)), (row["buy_currency"], Decimal(0), row["buy"] or Decimal(0))]
-        found.setdefault(row["at_ms"], []).extend(one for one in pairs if one[0])
+        found.setdefault(row["at_ms"], []).append((row["currency"], row["sell"] or Decimal(0), row["buy"] or Decimal(0)))
     return {at: _added(money) for at, money in found.items()}
 
 

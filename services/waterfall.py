@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from assurance.rounding import decimals_of, to_nanos
 from books import Connection, invoices, payments
+from services.by_day import ByDay
 from services.control_facts import gaps
-from warehouse import Warehouse, ask, control_queries
+from services.subjects import DAY_MS, Ask
+from warehouse import Warehouse, control_queries
 
 
 @dataclass(frozen=True)
@@ -21,17 +24,53 @@ class Step:
     lost: dict[str, int] = field(default_factory=dict)
 
 
-def recorded(client: Warehouse, tenant: str, from_ms: int, to_ms: int, now_ms: int) -> tuple[Step, Step, Step]:
-    """At the switch, received, rated: the records that end a call, of a period."""
-    ends = Counter({row["disposition"]: row["records"] for row in ask(client, control_queries.ends(tenant, from_ms, to_ms))})
-    missing = int(gaps(client, tenant, (from_ms, to_ms), now_ms)["missing"].sum())
-    received = ends.total()
-    money = {row["currency"]: row["nanos"] for row in ask(client, control_queries.sold(tenant, from_ms, to_ms))}
-    return (
-        Step("At the switch", received + missing),
-        Step("Received", received, lost={"never received": missing} if missing else {}),
-        Step("Rated", ends["rated"], money, {name: count for name, count in sorted(ends.items()) if name != "rated"}),
-    )
+class Recorded:
+    """What became of the records of each day, remembered: the first question about a month is as long as the month, the next as long as today."""
+
+    def __init__(self) -> None:
+        self._ends = ByDay("records", control_queries.ends_of_day)
+        self._sold = ByDay("charges", control_queries.first_sold_of_day)
+
+    def prepare(self, ask: Ask, from_ms: int, budget_s: float) -> bool:
+        """Ask about further days since a moment, the newest first, for so long. Whether all are known: then nobody waits for them."""
+        known = [days.of(ask, _name(from_ms), budget_s / 2) for days in (self._ends, self._sold)]
+        return all(len(rows) == days for rows, days in known)
+
+    def steps(self, ask: Ask, tenant: str, from_ms: int, to_ms: int) -> tuple[Step, Step]:
+        """Received, rated: the records that end a call, of whole days in UTC; and what customers owe for the calls of these days."""
+        ends, money = Counter[str](), Counter[str]()
+        for day, rows in self._ends.of(ask, _name(from_ms))[0].items():
+            for row in rows:
+                if day < _name(to_ms) and row["tenant"] in (tenant, ""):
+                    ends[row["disposition"]] += row["records"]
+        # A day of grace: of a call we cannot learn before it was, but for a clock that is ahead.
+        for rows in self._sold.of(ask, _name(from_ms - DAY_MS))[0].values():
+            for row in rows:
+                if row["tenant"] == tenant and row["day"] is not None and from_ms <= row["day"] * DAY_MS < to_ms:
+                    money[row["currency"]] += row["nanos"]
+        for row in ask(control_queries.sold_again(tenant, from_ms, to_ms)):
+            money[row["currency"]] += row["nanos"]
+        lost = {name: count for name, count in sorted(ends.items()) if name != "rated"}
+        return Step("Received", ends.total()), Step("Rated", ends["rated"], dict(money), lost)
+
+
+def _name(at_ms: int) -> str:
+    """A day as its partition is named.
+
+    >>> _name(1_790_812_800_000)
+    '20261001'
+    """
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y%m%d}"
+
+
+def missing(client: Warehouse, tenant: str, from_ms: int, to_ms: int, now_ms: int) -> int:
+    """How many records the sequences of the tenant's switches lack, of a period."""
+    return int(gaps(client, tenant, (from_ms, to_ms), now_ms)["missing"].sum())
+
+
+def at_the_switch(received: Step, lacks: int) -> tuple[Step, Step]:
+    """The step above "received", and "received" with what was lost before it."""
+    return Step("At the switch", received.count + lacks), replace(received, lost={"never received": lacks} if lacks else {})
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ class Connection:
                     if len(answer) > MAX_ANSWER_BYTES or time.monotonic() > deadline:
                         raise Unreachable(f"{what}: the answer is too long or too slow")
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
-            raise Unreachable(f"{what}: {error!r}") from error
+            raise Unreachable(f"{what}: {_words(error, timeout_s)}") from error
         if response.status_code in (401, 403):
             raise Denied(f"{what}: the switch answers {response.status_code}")
         if response.status_code == 409:
@@ -146,3 +146,16 @@ class Connection:
         if response.status_code != 200 and not answer.startswith(b"{"):
             raise Unreachable(f"{what}: the switch answers {response.status_code}")
         return bytes(answer)
+
+
+def _words(error: Exception, timeout_s: float) -> str:
+    """Why there was no answer, for who is woken by it.
+
+    >>> _words(httpx2.ConnectError("[Errno 111] Connection refused"), 3.0), _words(httpx2.ReadTimeout("x"), 3.0)
+    ('nothing answers at its control address ([Errno 111] Connection refused)', 'no answer in 3 s')
+    """
+    if isinstance(error, httpx2.TimeoutException):
+        return f"no answer in {timeout_s:g} s"
+    if isinstance(error, httpx2.ConnectError):
+        return f"nothing answers at its control address ({error})"
+    return repr(error)

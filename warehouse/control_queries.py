@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from warehouse.queries import COUNTING, Query
+from warehouse.queries import COUNTING, Query, changed
 from warehouse.retention import DAY_MS
 from warehouse.slices import SLICE, Slice
 
@@ -43,15 +43,16 @@ def records(tenant: str, from_ms: int, to_ms: int) -> Query:
     )
 
 
-def ends(tenant: str, from_ms: int, to_ms: int) -> Query:
-    """How many records that end a call we learned of in a period, by disposition. Of the others only later revisions are read: a mending may make
-    an end of what could not be read."""
+def ends_of_day(day: str) -> Query:
+    """How many records that end a call we learned of on a day (as `queries.days` names it), by tenant and disposition. Of the others only later
+    revisions are read: a mending may make an end of what could not be read."""
     return (
-        "SELECT disposition, toInt64(count()) AS records FROM ("
-        f"SELECT event, disposition FROM records WHERE {_TENANTS} AND {_DAY} AND (event = 'stop' OR revision > 1) "
+        "SELECT tenant, disposition, toInt64(count()) AS records FROM ("
+        "SELECT tenant, event, disposition FROM records WHERE toYYYYMMDD(fromUnixTimestamp64Milli(learned_ms, 'UTC')) = {day:UInt32} "
+        "AND (event = 'stop' OR revision > 1) "
         "ORDER BY tenant DESC, partition DESC, offset DESC, revision DESC LIMIT 1 BY tenant, partition, offset) "
-        "WHERE event = 'stop' GROUP BY disposition",
-        {"tenant": tenant, "from_ms": from_ms, "to_ms": to_ms},
+        "WHERE event = 'stop' GROUP BY tenant, disposition",
+        {"day": int(day)},
     )
 
 
@@ -138,17 +139,30 @@ def names_of_calls(tenant: str, keys: Iterable[tuple[int, int]], since_ms: int) 
     )
 
 
-def sold(tenant: str, from_ms: int, to_ms: int) -> Query:
-    """What customers owe for the calls of the period, by currency: of each call the charges that count."""
+_MOMENT = "coalesce(start_ms, end_ms)"
+_NANOS = "accurateCast(sum(toInt128(nanos) * sign), 'Int64')"
+
+
+def first_sold_of_day(day: str) -> Query:
+    """What customers were to pay by the first charges that we learned of on a day, by tenant, the day of the call (since 1970) and currency. With
+    `sold_again` it is what they owe."""
     key = "tenant, partition, offset, revision, run, role, level, attempt_no, segment"
-    mine = f"tenant = {{tenant:String}} AND learned_ms >= {{since_ms:Int64}} AND {COUNTING}"
-    moment = "coalesce(start_ms, end_ms)"
     return (
-        "SELECT currency, accurateCast(sum(toInt128(nanos)), 'Int64') AS nanos FROM ("
-        "SELECT role, level, nanos, currency, start_ms, end_ms, (revision, run) AS version, "
-        "max((revision, run)) OVER (PARTITION BY tenant, partition, offset) AS top "
-        f"FROM (SELECT * FROM charges WHERE {mine} ORDER BY {key} LIMIT 1 BY {key})) "
-        f"WHERE version = top AND role = 'sell' AND level = 0 AND {moment} >= {{from_ms:Int64}} AND {moment} < {{to_ms:Int64}} "
-        "GROUP BY currency ORDER BY currency",
+        f"SELECT tenant, intDiv({_MOMENT}, {DAY_MS}) AS day, currency, accurateCast(sum(toInt128(nanos)), 'Int64') AS nanos FROM ("
+        "SELECT tenant, currency, nanos, start_ms, end_ms FROM charges "
+        "WHERE toYYYYMMDD(fromUnixTimestamp64Milli(learned_ms, 'UTC')) = {day:UInt32} "
+        f"AND revision = 1 AND run = 0 AND role = 'sell' AND level = 0 ORDER BY {key} LIMIT 1 BY {key}) GROUP BY tenant, day, currency",
+        {"day": int(day)},
+    )
+
+
+def sold_again(tenant: str, from_ms: int, to_ms: int) -> Query:
+    """By currency, how much more customers owe for the calls of the period than by their first charges: what corrections and rating runs changed."""
+    return (
+        f"SELECT currency, {_NANOS} AS nanos FROM {changed('tenant, role, level, nanos, currency, start_ms, end_ms', _SINCE)} "
+        f"WHERE role = 'sell' AND level = 0 AND {_MOMENT} >= {{from_ms:Int64}} AND {_MOMENT} < {{to_ms:Int64}} GROUP BY currency ORDER BY currency",
         {"tenant": tenant, "from_ms": from_ms, "to_ms": to_ms, "since_ms": from_ms - DAY_MS},
     )
+
+
+_SINCE = "tenant = {tenant:String} AND learned_ms >= {since_ms:Int64}"

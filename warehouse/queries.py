@@ -121,13 +121,13 @@ def stored_to(since_ms: int = 0) -> Query:
     )
 
 
-def days() -> Query:
-    """The days that have records, newest first, each with a number that grows with every insert into it, and with nothing else: a day whose
-    number stands still needs no second count. Merges and mutations leave it as it is."""
+def days(table: str = "records") -> Query:
+    """The days on which rows of a table were learned of, newest first, each with a number that grows with every insert into it, and with nothing
+    else: a day whose number stands still needs no second count. Merges and mutations leave it as it is."""
     return (
         "SELECT partition AS day, max(max_block_number) AS mark FROM system.parts WHERE active AND database = currentDatabase() "
-        "AND table = 'records' GROUP BY day ORDER BY day DESC",
-        {},
+        "AND table = {table:String} GROUP BY day ORDER BY day DESC",
+        {"table": table},
     )
 
 
@@ -333,6 +333,7 @@ _MONEY = "sum(money.sell) AS sell, sum(money.buy) AS buy, if(sell_currency = buy
 
 _OF_CHARGES = "revision, run, role, level, attempt_no, segment"
 """With tenant, partition and offset: the key of a charge."""
+_KEY = f"tenant, partition, offset, {_OF_CHARGES}"
 
 _SOLD, _BOUGHT = "role = 'sell' AND level = 0", "role = 'buy'"
 
@@ -381,6 +382,25 @@ def priced(columns: str, since_ms: int, tenant: str = "", condition: str = "") -
         "ORDER BY tenant DESC, partition DESC, offset DESC, revision DESC, run DESC LIMIT 1 BY tenant, partition, offset "
         "SETTINGS prefer_column_name_to_alias = 1)",
         params,
+    )
+
+
+def counted(columns: str, where: str, whose: str = "") -> str:
+    """The charges that count as rows with a `sign`, to add up `sign * nanos`: the first ones of each call, and what is `changed` of them."""
+    first = f"{where} AND revision = 1 AND run = 0" + (f" AND {whose}" if whose else "")
+    rows = f"SELECT {columns}, 1 AS sign FROM charges WHERE {first} ORDER BY {_KEY} LIMIT 1 BY {_KEY}"
+    return f"({rows} UNION ALL SELECT * FROM {changed(columns, where, whose)})"
+
+
+def changed(columns: str, where: str, whose: str = "") -> str:
+    """Of the calls that were corrected or priced again: the first charges with the `sign` -1, and those of the highest revision and run with 1. Such
+    calls are few; of all others nobody needs to look for the highest charges, which takes most of the time. `where`: tenant and time."""
+    again = f"SELECT tenant, partition, offset FROM charges WHERE {where} AND {COUNTING} AND (revision > 1 OR run > 0)"
+    mine = f"{where} AND {COUNTING} AND (tenant, partition, offset) IN ({again})" + (f" AND {whose}" if whose else "")
+    return (
+        f"(SELECT {columns}, toInt8(version = top) - toInt8(version = (1, 0)) AS sign FROM ("
+        f"SELECT {columns}, (revision, run) AS version, max((revision, run)) OVER (PARTITION BY tenant, partition, offset) AS top FROM ("
+        f"SELECT * FROM charges WHERE {mine} ORDER BY {_KEY} LIMIT 1 BY {_KEY})) WHERE sign != 0)"
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from warehouse.queries import Query, latest, priced
+from warehouse.queries import Query, counted, latest, priced
 
 CONDITIONS = {
     "account": "account = {account:String}",
@@ -54,13 +54,19 @@ def calls_by_step(subject: Mapping[str, str], tenant: str, from_ms: int, to_ms: 
 
 
 def money_by_step(subject: Mapping[str, str], tenant: str, from_ms: int, to_ms: int, step_ms: int) -> Query:
-    """Per step and pair of currencies: calls, sell, buy."""
-    source, params = _money("learned_ms, sell_currency, buy_currency, sell, buy", subject, tenant, from_ms, to_ms)
+    """Per step and currency: sell and buy. What was bought in several currencies is in each."""
+    where, values = condition(subject)
+    params: dict[str, Any] = {"since_ms": from_ms, "to_ms": to_ms, "step_ms": step_ms, **values, **({"tenant": tenant} if tenant else {})}
+    of_tenant = "learned_ms >= {since_ms:Int64}" + (" AND tenant = {tenant:String}" if tenant else "")
+    if not all(name in OF_CHARGES for name in subject):  # in each of its revisions a call is of the same numbers and trunks
+        where = f"(partition, offset) IN (SELECT partition, offset FROM calls WHERE {of_tenant} AND {where})"
+    amount = "toDecimal128(nanos, 9) / 1000000000 * sign"
     return (
-        "SELECT intDiv(learned_ms, {step_ms:Int64}) * {step_ms:Int64} AS at_ms, sell_currency, buy_currency, count() AS calls, "
-        f"sum(money.sell) AS sell, sum(money.buy) AS buy FROM {source} AS money WHERE learned_ms < {{to_ms:Int64}} "
-        "GROUP BY at_ms, sell_currency, buy_currency ORDER BY at_ms, sell_currency, buy_currency",
-        {**params, "step_ms": step_ms},
+        "SELECT intDiv(learned_ms, {step_ms:Int64}) * {step_ms:Int64} AS at_ms, currency, "
+        f"sumIf({amount}, role = 'sell' AND level = 0) AS sell, sumIf({amount}, role = 'buy') AS buy "
+        f"FROM {counted('tenant, partition, offset, learned_ms, role, level, currency, nanos', of_tenant, where)} WHERE learned_ms < {{to_ms:Int64}} "
+        "GROUP BY at_ms, currency ORDER BY at_ms, currency",
+        params,
     )
 
 

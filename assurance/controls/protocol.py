@@ -1,7 +1,7 @@
 """What a control is: a question about the money of a period, answered from frames, with what it looked at and what it found.
 
 A new control is one file of this folder with a `CONTROL`, and its test. What it needs is named, asked for by `services.controlling`, and where it
-cannot be had the control says `not_looked`, never `passed`.
+cannot be had the control says `not_checked`, never `passed`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 import polars as pl
 
-Status: TypeAlias = Literal["passed", "found", "not_looked"]
+Status: TypeAlias = Literal["passed", "found", "not_checked"]
 SHOWN = 50
 """Items that are kept of a control; all are counted."""
 
@@ -74,19 +74,19 @@ class Control:
     sold: str = ""  # a frame of `needs` whose `nanos` are what the calls were sold for
 
     def run(self, facts: Facts) -> Result:
-        """The answer. Where nothing could be looked at, it is `not_looked` with the reason.
+        """The answer. Where nothing could be looked at, it is `not_checked` with the reason.
 
         >>> one = Control("n", "a", "f", "t", "daily", "m", "r", ("calls",), lambda facts: (facts.frames["calls"].height, ()))
         >>> one.run(Facts(0, 1, 2, absent={"calls": "no warehouse"})).why_not, one.run(Facts(0, 1, 2, {"calls": pl.DataFrame()})).status
-        ('no warehouse', 'not_looked')
+        ('no warehouse', 'not_checked')
         """
         for name in self.needs:
             if name not in facts.frames:
-                return Result(control=self.name, status="not_looked", why_not=facts.absent.get(name, f"{name} is not known here"))
+                return Result(control=self.name, status="not_checked", why_not=facts.absent.get(name, f"{name} is not known here"))
         checked, found = self.find(facts)
         items = sorted(found, key=lambda one: (-abs(one.nanos), -one.count, one.what))
         if not checked and not items:
-            return Result(control=self.name, status="not_looked", why_not="there was nothing to look at in this period")
+            return Result(control=self.name, status="not_checked", why_not="there was nothing to look at in this period")
         money: dict[str, int] = {}
         for item in items:
             if item.nanos:

@@ -10,7 +10,7 @@ from books import Unavailable, reading
 from core import explain
 from core.money import to_decimal
 from core.orders import Key
-from core.text import amount, span
+from core.text import amount, moment, span
 from dashboards.charts import subject_chart
 from dashboards.decision_dialog import Choice, choose, decide, last_message
 from dashboards.layout import answered, heading, link, message, quiet, title
@@ -150,8 +150,11 @@ def of_the_same(visit: Visit, attack: Attack, one: Queued) -> None:
     for each in others:
         name = title_of(each.finding)
         about = link(visit.mask(name, ranges_of(each.finding.subject, name)), "alerts", each.finding.tenant, alert=each.finding.finding_id)
-        rows.append((about, detector_text(each.finding.detector), status_badge(each.order), money(each)))
-    st.html(tag("div", table(("alert", "found by", "block", "money"), rows, numbers_from=3), cls="rf-scroll"))
+        where = each.finding.facts.country_name if each.finding.facts else ""
+        first = moment(each.finding.first_ms, visit.now_ms)
+        rows.append((about, where or "–", first, detector_text(each.finding.detector), status_badge(each.order), money(each)))
+    head = ("alert", "to", "since, UTC", "found by", "block", "money")
+    st.html(tag("div", table(head, rows, numbers_from=5), cls="rf-scroll"))
 
 
 def buttons(visit: Visit, found: list[Attack], at: int) -> None:
@@ -260,7 +263,7 @@ def why(visit: Visit, one: Queued) -> None:
     if facts is not None and facts.evidence:
         heading("Why", "what each number adds to the log-odds of fraud, beside its normal; the points add up")
         rows: list[tuple[str | Safe, ...]] = [
-            (what, f"{value:,.4g}" if value != "" else "", f"{normal:,.4g}" if normal != "" else "", f"{points:+.2f}")
+            (what, f"{value:,.4g}" if value != "" else "", f"{normal:,.4g}" if normal != "" else "", f"{points:+.2f}".replace("-0.00", "+0.00"))
             for what, value, normal, points in explain.rows(facts)
         ]
         st.html(table(("number", "now", "normal", "points"), rows, numbers_from=1))

@@ -15,7 +15,7 @@ from core.money import to_decimal
 from core.orders import Finding
 from core.text import amount
 from dashboards.acting import Prepared, act, download
-from dashboards.figures import day
+from dashboards.figures import day, when
 from dashboards.layout import again, answered, back, heading, link, message, quiet, title
 from dashboards.rendering import detector_text, ranges_of, title_of
 from dashboards.tags import Safe, tag
@@ -58,7 +58,7 @@ def cases_page(visit: Visit) -> None:
     if visit.tenant and visit.person.name and visit.may("block"):
         new(visit, latest.value.free)
     if not latest.value.cases:
-        quiet("There is no case. One is opened of alerts, by who may block.")
+        quiet("No case yet. Whoever may block opens one from alerts.")
         return
     rows: list[tuple[str | Safe, ...]] = [
         (
@@ -137,7 +137,7 @@ def one_case(visit: Visit, name: str) -> None:
     with left:
         heading("Timeline", "the oldest first")
         plain = tuple(each for one in found.findings for each in ranges_of(one.subject, title_of(one), one.reason))
-        rows: list[tuple[str | Safe, ...]] = [(day(one.at_ms), one.what, visit.mask(one.text, plain), one.who) for one in found.timeline]
+        rows: list[tuple[str | Safe, ...]] = [(when(one.at_ms), one.what, visit.mask(one.text, plain), one.who) for one in found.timeline]
         st.html(tag("div", table(("when", "what", "", "by"), rows, numbers_from=9), cls="rf-scroll"))
     with right:
         heading("Alerts", f"{len(found.findings):,}")

@@ -20,7 +20,7 @@ from services import controlling, periods
 from services.errors import ServiceError
 from warehouse import WarehouseError
 
-STATES = {"passed": ("green", "stands-good"), "found": ("not green", "stands"), "not_looked": ("not checked", "waits")}
+STATES = {"passed": ("green", "stands-good"), "found": ("not green", "stands"), "not_checked": ("not checked", "waits")}
 PAST = 6_000
 """Results that are read: 250 runs of all controls."""
 SHOWN_RUNS = 60
@@ -69,7 +69,7 @@ def newest(found: list[StoredResult], period: str) -> list[StoredResult]:
 
 
 def _worst_first(one: StoredResult) -> tuple[int, int, str]:
-    return ("found", "not_looked", "passed").index(one.result.status), -sum(map(abs, one.result.money.values())), one.result.control
+    return ("found", "not_checked", "passed").index(one.result.status), -sum(map(abs, one.result.money.values())), one.result.control
 
 
 def period_text(key: str) -> str:
@@ -86,7 +86,7 @@ def period_text(key: str) -> str:
 def summary(found: list[StoredResult]) -> None:
     """How many are green, and how many are not."""
     tiles = []
-    below_of = {"found": "something was found", "not_looked": "could not be checked, or nothing to check", "passed": "nothing was found"}
+    below_of = {"found": "something was found", "not_checked": "could not be checked, or nothing to check", "passed": "nothing was found"}
     for status, below in below_of.items():
         number = sum(one.result.status == status for one in found)
         cls = "waits" if status == "found" and number else ""
@@ -99,7 +99,7 @@ def _row(visit: Visit, one: Result, at_ms: int) -> tuple[str | Safe, ...]:
     text, cls = STATES[one.status]
     name = link(one.control.replace("_", " "), "controls", visit.tenant, control=one.control)
     asks = control.asks if control else "a control of another release"
-    count = f"{one.count:,}" if one.status != "not_looked" else "–"
+    count = f"{one.count:,}" if one.status != "not_checked" else "–"
     return name, tag("span", text, cls=f"rf-badge {cls}"), asks, f"{one.checked:,}", count, by_currency(one.money), day(at_ms)
 
 

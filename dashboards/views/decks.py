@@ -9,8 +9,9 @@ import streamlit as st
 from books import Connection, Unavailable, reading
 from core.money import to_decimal, to_text
 from core.text import amount
+from dashboards import uploads
 from dashboards.acting import act
-from dashboards.figures import day
+from dashboards.figures import change_of, day
 from dashboards.layout import answered, back, facts, heading, link, message, quiet, title
 from dashboards.tags import Safe, tag
 from dashboards.tiles import table
@@ -24,8 +25,6 @@ from services.errors import ServiceError
 from services.in_force import View
 from services.subjects import DAY_MS
 
-READ = "rf_deck_read"
-"""Session state: a file that was read and is not stored yet."""
 TRAFFIC_MS = 30 * DAY_MS
 SHOWN_CHANGES, SHOWN_FINDINGS, SHOWN_LINES = 200, 60, 40
 WORDS = {"new": "new", "increase": "dearer", "decrease": "cheaper", "closed": "closed", "unchanged": "unchanged"}
@@ -78,7 +77,7 @@ def upload(visit: Visit) -> None:
         carriers = sorted(one.name for one in View(conn).every(("carriers",), {visit.tenant}))
     with st.expander("Read a carrier's file"), st.form("rf_deck", border=False):
         carrier = st.selectbox("Carrier", carriers, key="rf_deck_carrier", index=None, placeholder="whose prices these are")
-        file = st.file_uploader("The file as it came: CSV, TSV or .xlsx, up to 64 MB", key="rf_deck_file", type=["csv", "tsv", "txt", "xlsx"])
+        file = uploads.file_box("The file as it came", "rf_deck_file", "ringfence decks import")
         scope_box, missing_box, from_box, currency_box = st.columns(4)
         with scope_box:
             scope = st.selectbox("It is", ("as known or guessed", "full", "partial"), key="rf_deck_scope")
@@ -89,14 +88,14 @@ def upload(visit: Visit) -> None:
         with currency_box:
             currency = st.text_input("Currency", key="rf_deck_currency", placeholder="as the file says", max_chars=3)
         if st.form_submit_button("Read", key="rf_deck_do", type="primary"):
-            st.session_state.pop(READ, None)
+            st.session_state.pop(uploads.DECK, None)
             if not carrier or file is None:
                 message("Choose the carrier and a file.")
             else:
                 said_scope, said_missing = _said(scope, "full", "partial"), _said(missing, "closed", "unchanged")
                 asked = importing.ImportOptions(str(carrier), currency.strip(), said_scope, said_missing, valid_from=valid_from.strip())
                 read_file(visit, asked, file.getvalue(), file.name)
-    done = st.session_state.get(READ)
+    done = st.session_state.get(uploads.DECK)
     if isinstance(done, Imported):
         outcome(visit, done)
 
@@ -108,7 +107,7 @@ def _said(chosen: str, *known: str) -> Any:
 def read_file(visit: Visit, asked: importing.ImportOptions, content: bytes, name: str) -> None:
     try:
         with st.spinner("Reading the file; half a million rows take about half a minute."), reading(visit.sources.engine()) as conn:
-            st.session_state[READ] = importing.read_file(conn, visit.tenant, asked, content, name, visit.person.name, visit.now_ms)
+            st.session_state[uploads.DECK] = importing.read_file(conn, visit.tenant, asked, content, name, visit.person.name, visit.now_ms)
     except (ServiceError, Unavailable) as wrong:
         message(str(wrong))
 
@@ -129,7 +128,7 @@ def outcome(visit: Visit, done: Imported) -> None:
     if st.button("Keep as the carrier's next version", key="rf_deck_keep", type="primary"):
         kept: list[Imported] = []
         if act(visit, "decks", lambda conn: kept.append(importing.keep(conn, done)), ("decks",)) and (stored := kept[0].version):
-            st.session_state.pop(READ, None)
+            uploads.release()
             st.query_params["deck"] = stored.name
             st.rerun()
 
@@ -224,8 +223,7 @@ def effect(visit: Visit, name: str) -> None:
 
 
 def _more(nanos: int) -> Safe:
-    text = amount(abs(to_decimal(nanos)))
-    return tag("span", f"{'+' if nanos >= 0 else '−'}{text}", cls="loss" if nanos > 0 else "")
+    return change_of(nanos, "", nanos > 0)
 
 
 def acts(visit: Visit, name: str) -> None:

@@ -11,7 +11,7 @@ from books.disputes import Dispute, Event
 from core.money import to_decimal, to_nanos
 from core.text import amount, span
 from dashboards.acting import Prepared, act, download
-from dashboards.figures import day, money_of
+from dashboards.figures import cause_text, day, money_of, when
 from dashboards.layout import answered, back, facts, heading, link, message, quiet, title
 from dashboards.tags import Safe, tag
 from dashboards.tiles import table, tile
@@ -54,7 +54,8 @@ def disputes_page(visit: Visit) -> None:
         return
     rows: list[tuple[str | Safe, ...]] = [
         (
-            link(one.id, "disputes", visit.tenant, dispute=one.id), one.party, one.cause, tag("span", one.state, cls=f"rf-badge {_badge(one)}"),
+            link(one.id, "disputes", visit.tenant, dispute=one.id), one.party, cause_text(one.cause),
+            tag("span", one.state, cls=f"rf-badge {_badge(one)}"),
             clock(one, visit.now_ms), f"{one.calls:,}", money_of(one.amount, one.currency), money_of(one.agreed, one.currency) if one.agreed else "–",
         )
         for one in sorted(found, key=lambda one: (not one.is_open, one.due_ms or 1 << 60, one.id))
@@ -110,7 +111,8 @@ def one_dispute(visit: Visit, name: str) -> None:
         st.html(
             facts(
                 {
-                    "why": explained(one.cause), "bill": link(one.reconciliation, "reconciliation", visit.tenant, bill=one.reconciliation,
+                    "why, as they are told": explained(one.cause),
+                    "bill": link(one.reconciliation, "reconciliation", visit.tenant, bill=one.reconciliation,
                         cause=one.cause),
                     "disputed": money_of(one.amount, one.currency),
                     "offered or agreed": money_of(one.agreed, one.currency) if one.agreed else "nothing yet",
@@ -129,7 +131,7 @@ def one_dispute(visit: Visit, name: str) -> None:
 
 
 def _event(visit: Visit, one: Dispute, event: Event) -> tuple[str | Safe, ...]:
-    return day(event.at_ms), event.event, event.state, f"{event.amount} {one.currency}", event.who, visit.mask(event.why, ())
+    return when(event.at_ms), event.event, event.state, money_of(event.amount, one.currency), event.who, visit.mask(event.why, ())
 
 
 def evidence(visit: Visit, one: Dispute) -> None:

@@ -13,6 +13,7 @@ from dashboards.figures import at, day, minor
 from dashboards.layout import answered, back, heading, link, message, quiet, title
 from dashboards.tags import Safe, tag
 from dashboards.tiles import table, tile
+from dashboards.views.commissions import commissions
 from dashboards.views.invoice import one_invoice
 from dashboards.visit import Visit
 from services import invoicing, posting, statements
@@ -51,6 +52,7 @@ def invoices_page(visit: Visit) -> None:
     if not found:
         quiet("None. A run makes the drafts of the periods that have ended.")
         ageing(visit)
+        commissions(visit)
         return
     rows: list[tuple[str | Safe, ...]] = [
         (
@@ -65,6 +67,7 @@ def invoices_page(visit: Visit) -> None:
     if len(found) > SHOWN:
         quiet(f"The newest {SHOWN} of {len(found):,}: `ringfence invoices list` has all.")
     ageing(visit)
+    commissions(visit)
 
 
 def posted(visit: Visit) -> None:

@@ -14,8 +14,9 @@ from books.disputes import Dispute
 from books.reconciliations import Reconciliation
 from core.money import to_decimal, to_nanos
 from core.text import amount, moment
+from dashboards import uploads
 from dashboards.acting import act
-from dashboards.figures import change_of, day, money_of
+from dashboards.figures import cause_text, change_of, day, money_of
 from dashboards.layout import answered, back, facts, heading, link, message, quiet, title
 from dashboards.tags import Safe, tag
 from dashboards.tiles import table, tile
@@ -27,8 +28,6 @@ from services.periods import days_of
 from services.reconciling import Outcome, ReconcileRequest
 from warehouse import WarehouseError
 
-DONE = "rf_reconciled"
-"""Session state: what was reconciled in this session and not stored, or just stored."""
 SHOWN_CALLS, SHOWN_LINES = 100, 40
 SIDES = {"a carrier's bill": "buy", "an account's claim": "sell"}
 
@@ -100,8 +99,8 @@ def upload(visit: Visit) -> None:
         side = str(st.segmented_control("It is", list(SIDES), default="a carrier's bill", key="rf_bill_side") or "a carrier's bill")
         with st.form("rf_bill", border=False):
             party = st.selectbox("Whose", known["carriers" if SIDES[side] == "buy" else "accounts"], key="rf_bill_party", index=None)
-            invoice = st.file_uploader("Their invoice: CSV or .xlsx, up to 64 MB", key="rf_bill_invoice", type=["csv", "tsv", "txt", "xlsx"])
-            cdrs = st.file_uploader("Their calls: CSV or .xlsx, up to 64 MB", key="rf_bill_calls", type=["csv", "tsv", "txt", "xlsx"])
+            invoice = uploads.file_box("Their invoice", "rf_bill_invoice", "ringfence reconcile")
+            cdrs = uploads.file_box("Their calls", "rf_bill_calls", "ringfence reconcile")
             period_box, zone_box = st.columns(2)
             with period_box:
                 period = st.text_input("Period, in the agreement's time zone", key="rf_bill_period", placeholder="2026-10", max_chars=24)
@@ -109,13 +108,13 @@ def upload(visit: Visit) -> None:
                 zone = st.text_input("Zone of times in their calls", key="rf_bill_zone", placeholder="as known or guessed", max_chars=40)
             again = st.checkbox("Although other files of this period were compared", key="rf_bill_replace")
             if st.form_submit_button("Compare", key="rf_bill_do", type="primary"):
-                st.session_state.pop(DONE, None)
+                st.session_state.pop(uploads.BILL, None)
                 asked = ReconcileRequest(
                     str(party or ""), period.strip(), "buy" if SIDES[side] == "buy" else "sell", invoice.getvalue() if invoice else None,
                     cdrs.getvalue() if cdrs else None, zone.strip(), replace=again,
                 )  # fmt: skip
                 compare(visit, asked)
-        done = st.session_state.get(DONE)
+        done = st.session_state.get(uploads.BILL)
         if isinstance(done, tuple) and done[0] == visit.tenant:
             outcome(visit, done[1], done[2])
 
@@ -130,7 +129,7 @@ def compare(visit: Visit, asked: ReconcileRequest) -> None:
     except (ServiceError, BooksError, WarehouseError) as wrong:
         message(str(wrong))
         return
-    st.session_state[DONE] = visit.tenant, asked, found
+    st.session_state[uploads.BILL] = visit.tenant, asked, found
 
 
 def outcome(visit: Visit, asked: ReconcileRequest, done: Outcome) -> None:
@@ -162,7 +161,7 @@ def outcome(visit: Visit, asked: ReconcileRequest, done: Outcome) -> None:
         except (ServiceError, BooksError, WarehouseError, PermissionError) as wrong:
             message(f"Not stored: {wrong}")
             return
-        st.session_state.pop(DONE, None)
+        uploads.release()
         visit.sources.forget("bills")
         st.query_params["bill"] = kept.stored.id
         st.rerun()
@@ -220,10 +219,11 @@ def causes(visit: Visit, one: Reconciliation, verdicts: list[Worth] | tuple[()])
     for cause in sorted(one.summary.causes, key=lambda each: -abs(to_nanos(each.amount))):
         worth = said.get(cause.cause)
         verdict = f"{'dispute' if worth.is_worth else 'leave'}: {worth.why}" if worth else ""
-        name = link(cause.cause, "reconciliation", visit.tenant, bill=one.id, cause=cause.cause) if worth else cause.cause
+        text = cause_text(cause.cause)
+        name = link(text, "reconciliation", visit.tenant, bill=one.id, cause=cause.cause) if worth else text
         rows.append((name, explained(cause.cause), verdict, f"{cause.parts:,}", signed(to_nanos(cause.amount), one.currency, one.role)))
     rows.append((tag("b", "together"), "", "", "", difference(one)))
-    st.html(tag("div", table(("cause", "what it means", "worth it", "parts", "difference"), rows, numbers_from=3), cls="rf-scroll"))
+    st.html(tag("div", table(("cause", "as it is put to them", "worth it", "parts", "difference"), rows, numbers_from=3), cls="rf-scroll"))
 
 
 def propose(visit: Visit, one: Reconciliation, verdicts: list[Worth]) -> None:
@@ -250,7 +250,7 @@ def differing(visit: Visit, one: Reconciliation) -> None:
     if not answered(latest, visit.now_ms, "Its calls") or latest.value is None:
         return
     found = latest.value.filter(pl.col("cause") == cause) if cause else latest.value
-    note = f"{cause or 'every cause'}; {min(found.height, SHOWN_CALLS):,} of {found.height:,}, the largest difference first; UTC"
+    note = f"{cause_text(cause) or 'every cause'}; {min(found.height, SHOWN_CALLS):,} of {found.height:,}, the largest difference first; UTC"
     heading("Calls that differ", note)
     if cause:
         back("Calls of every cause", "cause")
@@ -272,6 +272,6 @@ def _call(visit: Visit, one: Reconciliation, row: dict[str, object]) -> tuple[st
     number = visit.mask(f"+{row['our_b_number'] or row['their_b_number'] or ''}", ())
     nanos = row["difference_nanos"]
     return (
-        str(row["cause"]), at, number, cell("our_charged_s"), cell("their_charged_s"), cell("our_nanos"), cell("their_nanos"),
+        cause_text(str(row["cause"])), at, number, cell("our_charged_s"), cell("their_charged_s"), cell("our_nanos"), cell("their_nanos"),
         signed(nanos if isinstance(nanos, int) else 0, one.currency, one.role),
     )  # fmt: skip

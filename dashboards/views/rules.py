@@ -21,7 +21,8 @@ from dashboards.layout import answered, back, facts, heading, link, message, qui
 from dashboards.tags import Safe, tag
 from dashboards.tiles import table
 from dashboards.visit import Visit
-from detectors.registry import detectors, spanning
+from detectors.protocol import Detector, Spanning
+from detectors.registry import detectors, meanings, spanning
 from flows.backtest import Counted, Result
 from services import backtest, rule_lab
 from services.config_file import shown_policy
@@ -64,17 +65,22 @@ def policy_of(visit: Visit) -> Policy:
 
 def new(visit: Visit, policy: Policy) -> None:
     """What is to change, over which days; the back-test runs in the background."""
-    names = [*(one.name for one in detectors()), *(one.name for one in spanning())]
+    known: dict[str, Detector | Spanning] = {**{one.name: one for one in detectors()}, **{one.name: one for one in spanning()}}
     today = datetime.fromtimestamp(visit.now_ms / 1000, UTC).date()
     with st.expander("Try a change", expanded=True):
-        name = st.selectbox("Detector", sorted(names), key="rf_rule_detector", bind="query-params")
+        name = st.selectbox("Detector", sorted(known), key="rf_rule_detector", bind="query-params")
+        detector = known[str(name)]
+        st.html(tag("div", f"Finds: {detector.about}.", cls="rf-note"))
+        notes = meanings(detector) if isinstance(detector, Detector) else {}
         with st.form("rf_rule", border=False):
             values = thresholds(policy, str(name))
             off = st.checkbox(f"Turn {name} off", value=name in policy.off, key=f"rf_rule_off_{name}")
             typed, boxes = {}, st.columns(3)
             for at, (parameter, value) in enumerate(values.items()):
                 with boxes[at % 3]:
-                    typed[parameter] = st.text_input(parameter.replace("_", " "), f"{value}", key=f"rf_rule_{name}_{parameter}", max_chars=64)
+                    note = next((notes[field] for field in (parameter, f"{parameter}_s", f"{parameter}_ms") if field in notes), None)
+                    label = parameter.replace("_", " ")
+                    typed[parameter] = st.text_input(label, f"{value}", key=f"rf_rule_{name}_{parameter}", max_chars=64, help=note)
             from_box, to_box, why_box = st.columns([1, 1, 2])
             with from_box:
                 first = st.date_input("From, UTC", today - timedelta(days=7), key="rf_rule_from")

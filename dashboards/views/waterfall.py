@@ -15,12 +15,13 @@ from dashboards.tiles import table
 from dashboards.visit import Visit
 from services import periods, waterfall
 from services.errors import ServiceError
+from services.subjects import Ask
 from services.waterfall import Billed, Step
 
 CONTROL_OF = {"never received": "sequence_gaps", "unrated": "unrated_calls", "reject": "rejected_records", "conflict": "rejected_records"}
 """What is lost -> the control that says where and what to do."""
 FRESH_MS = 300_000
-"""Of a month of ten million calls the steps take a quarter of a minute."""
+"""To look through the sequences of a month of ten million calls takes a quarter of a minute: the rest is shown before."""
 
 
 def waterfall_page(visit: Visit) -> None:
@@ -38,25 +39,32 @@ def waterfall_page(visit: Visit) -> None:
         message(str(wrong))
         return
 
-    def records(_: object) -> tuple[Step, Step, Step]:
-        return waterfall.recorded(visit.sources.client().connected(), visit.tenant, *span, visit.now_ms)
+    def records(ask: Ask) -> tuple[Step, Step]:
+        return visit.sources.recorded.steps(ask, visit.tenant, *span)
+
+    def lacks(_: object) -> int:
+        return waterfall.missing(visit.sources.client().connected(), visit.tenant, *span, visit.now_ms)
 
     def money(_: object) -> Billed:
         with reading(visit.sources.engine()) as conn:
             return waterfall.billed(conn, visit.tenant, *span)
 
-    steps = visit.sources.asked(("waterfall", visit.tenant, span), records, wait_s=4.0, fresh_ms=FRESH_MS)
+    steps = visit.sources.asked(("waterfall", visit.tenant, span), records, wait_s=1.5, fresh_ms=10_000)
+    lost = visit.sources.asked(("missing", visit.tenant, span), lacks, wait_s=0.0, fresh_ms=FRESH_MS)
     bills = visit.sources.asked(("billed", visit.tenant, span), money, fresh_ms=10_000)
     heading("Calls", "records that end a call, by when they were received")
     if answered(steps, visit.now_ms, "The steps of calls") and steps.value is not None:
-        most = steps.value[0].count
+        shown = steps.value if lost.value is None else (*waterfall.at_the_switch(steps.value[0], lost.value), steps.value[1])
+        most = shown[0].count
         head = ("step", "", "records", "less than the step above, and why")
-        st.html(tag("div", table(head, [_step(visit, one, most) for one in steps.value], numbers_from=2), cls="rf-scroll"))
+        st.html(tag("div", table(head, [_step(visit, one, most) for one in shown], numbers_from=2), cls="rf-scroll"))
+        if lost.value is None:
+            answered(lost, visit.now_ms, "What the switches have counted")
         if not most:
             quiet("No record came in this period.")
     heading("Money", "what calls of the period were sold for; invoices whose period ends in it")
     if answered(bills, visit.now_ms, "The steps of money") and bills.value is not None and steps.value is not None:
-        rated, bill = steps.value[2].money, bills.value
+        rated, bill = steps.value[1].money, bills.value
         rows = [row for currency in sorted({*rated, *bill.total}) for row in _money(visit, currency, rated, bill)]
         if rows:
             head = ("step", "", "money", "less than the step above, and where it is")

@@ -186,7 +186,7 @@ def _encoding(content: bytes, declared: str) -> tuple[str, str]:
         return encoding, "its byte order mark says so"
     if b"\0" in head:
         line = content.count(b"\n", 0, content.index(b"\0")) + 1
-        raise refused("not a table", "the file has zero bytes: it is neither text nor a workbook", "ask the carrier for CSV or .xlsx", row=line)
+        raise refused("not a table", "the file has bytes of value 0: it is neither text nor a workbook", "ask the carrier for CSV or .xlsx", row=line)
     try:
         content.decode("utf-8")
     except UnicodeDecodeError as wrong:

@@ -13,7 +13,7 @@ from ringfence.options import Home, Json, Tenant
 
 EPILOG = """
 One page first: leakage found, prevented (found earlier in the period and mended since) and recovered (agreed on by the other side), how much was
-looked at, and the trend. Behind it every cause, every dispute, every bill that was compared, and every control, with what could not be looked at.
+checked, and the trend. Behind it every cause, every dispute, every bill that was compared, and every control, with what could not be checked.
 
 **Examples**
 

@@ -13,8 +13,8 @@ from ringfence import messages, options
 from ringfence.options import Home, Json, Tenant
 
 EPILOG = """
-*passed*: everything that it looks at was looked at, and nothing was found. *found*: something was, with its money. *not looked*: it could not look,
-or there was nothing to look at; it is never counted as passed. Every run is kept: `--history NAME` shows them.
+*passed*: everything that it looks at was looked at, and nothing was found. *found*: something was, with its money. *not checked*: it could not be
+checked, or there was nothing to look at; it is never counted as passed. Every run is kept: `--history NAME` shows them.
 
 The exit code is 1 if anything was found.
 
@@ -27,7 +27,7 @@ The exit code is 1 if anything was found.
 `ringfence controls --list`
 """
 
-COLOURS = {"passed": typer.colors.GREEN, "found": typer.colors.RED, "not_looked": typer.colors.YELLOW}
+COLOURS = {"passed": typer.colors.GREEN, "found": typer.colors.RED, "not_checked": typer.colors.YELLOW}
 SHOWN = 5
 
 
@@ -72,15 +72,15 @@ def controls(
     else:
         for one in results:
             money = ", ".join(f"{amount(to_decimal(nanos))} {unit}" for unit, nanos in one.money.items())
-            count = f"{one.count:,} of {one.checked:,}" if one.status == "found" else f"{one.checked:,} looked at"
+            count = f"{one.count:,} of {one.checked:,}" if one.status == "found" else f"{one.checked:,} checked"
             count = one.why_not or count
-            typer.secho(f"{one.status.replace('_', ' '):10s}  {one.control:28s}  {visible(count)}{'  ' + money if money else ''}",
+            typer.secho(f"{one.status.replace('_', ' '):11s}  {one.control:28s}  {visible(count)}{'  ' + money if money else ''}",
                 fg=COLOURS[one.status])
             for item in one.items[:SHOWN]:
                 worth = f"  {amount(to_decimal(item.nanos))} {item.currency}" if item.nanos else ""
-                typer.echo(f"            {visible(item.what)}{worth}")
+                typer.echo(f"             {visible(item.what)}{worth}")
             if one.items:
-                typer.secho(f"            then: {known[one.control].remedy}", dim=True)
+                typer.secho(f"             then: {known[one.control].remedy}", dim=True)
     raise typer.Exit(1 if any(one.status == "found" for one in results) else 0)
 
 

@@ -18,7 +18,8 @@ from looks import faults
 from playwright.sync_api import Page, Route, expect
 from running_up import Up
 
-from books import open_books, users, writing
+from books import audit, open_books, users, writing
+from books import reading as books_reading
 from ringfence.settings import Settings
 from services import reading
 from warehouse import ask
@@ -237,6 +238,15 @@ def sign_in(browser: Page, home: str, name: str, path: str) -> None:
     expect(browser.locator("h2.rf-page")).to_be_visible()
 
 
+def recorded(up: Up, reference: str) -> int:
+    """How often a payment was recorded."""
+    engine = open_books(f"sqlite:///{up.home}/books.db")
+    with books_reading(engine) as conn:
+        found = [entry for entry in audit.last(conn, 50, "recorded a payment") if reference in entry.why]
+    engine.dispose()
+    return len(found)
+
+
 def by_keyboard(browser: Page, label: str) -> None:
     """Tabs to a button and presses it, as a person without a mouse does."""
     expect(browser.get_by_role("button", name=label, exact=True)).to_be_visible()
@@ -277,7 +287,9 @@ def bill_of(up: Up, carrier: str, period: str) -> bytes:
 @pytest.mark.parametrize(
     ("browser", "carrier"), [(SIZES[0], "alpha"), (SIZES[1], "bravo")], indirect=["browser"], ids=["1440-dark", "390-light"]
 )  # fmt: skip
-def test_a_finance_persons_day_from_the_run_of_invoices_to_the_credit_note(up: Up, browser: Page, carrier: str, request: pytest.FixtureRequest):
+def test_a_finance_persons_day_from_the_run_of_invoices_to_the_credit_note(
+    up: Up, browser: Page, carrier: str, tmp_path: Path, request: pytest.FixtureRequest
+):
     expect.set_options(timeout=TIMEOUT_MS)
     size = request.node.callspec.id
     home = up.until_output(r"page +(http://[^/]+)/")
@@ -315,8 +327,9 @@ def test_a_finance_persons_day_from_the_run_of_invoices_to_the_credit_note(up: U
     browser.get_by_role("button", name="Record a payment").click()
     browser.get_by_label(re.compile("^Amount in")).fill("1.00")
     browser.get_by_label("Reference of the bank").fill(f"transfer {size}")
-    browser.get_by_role("button", name="Record", exact=True).click()
+    browser.get_by_role("button", name="Record", exact=True).dblclick()
     expect(browser.locator(".rf-message.good")).to_contain_text("The payment is recorded.")
+    assert recorded(up, f"transfer {size}") == 1, "a double click is one payment"
     browser.get_by_role("button", name="Prepare the PDF").click()
     with browser.expect_download() as saved:
         browser.get_by_role("button", name="Save the PDF").click()
@@ -326,6 +339,10 @@ def test_a_finance_persons_day_from_the_run_of_invoices_to_the_credit_note(up: U
     browser.goto(f"{home}/reconciliation")
     browser.get_by_text("Compare a bill").click()
     choose(browser, "Whose", carrier)
+    with (tmp_path / "a-year.csv").open("wb") as file:
+        file.truncate(200 << 20)
+    browser.locator("input[type=file]").last.set_input_files(tmp_path / "a-year.csv")
+    expect(browser.get_by_text(re.compile(r"File must be 64(\.0)?MB or smaller"))).to_be_visible()
     browser.locator("input[type=file]").last.set_input_files({"name": "bill.csv", "mimeType": "text/csv", "buffer": bill_of(up, carrier, period)})
     expect(browser.get_by_text("bill.csv")).to_be_visible()
     browser.get_by_label(re.compile("^Period")).fill(period)

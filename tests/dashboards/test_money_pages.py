@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from until import until
 
 from assurance.controls.protocol import Item, Result
-from books import audit, control_results, disputes, invoices, reading, reconciliations, tenants, users, writing
+from books import audit, control_results, disputes, invoices, ledger, reading, reconciliations, tenants, users, writing
+from books.ledger import Account
 from core.clock import wall_clock_ms
 from dashboards import current
 from dashboards.views.waterfall import bar
@@ -130,15 +133,25 @@ def test_a_run_of_invoices_is_approved_issued_opened_down_to_its_calls_paid_and_
     assert "Owed" in view.run().text and "0.22 EUR" in view.text
 
 
+def test_what_resellers_earned_is_shown_and_posted_once(as_, house):
+    house.publish()
+    with writing(house.engine) as conn:
+        owed, cost = Account("t1", "commission", "EUR", "blue"), Account("t1", "cost", "EUR")
+        ledger.post(conn, ledger.transfer("commission", "an-invoice blue", owed, cost, 7_500_000_000), 1)
+    view = as_().open("invoices")
+    assert "reseller owed to it blue 7.50 EUR" in view.text
+    assert "No commission is new." in view.press("rf_commissions_do").text
+
+
 def result(house, tenant: str, status: str, what: str, at_ms: int = 5) -> None:
     found = (Item(what, 3, 7_000_000_000, "EUR"),) if status == "found" else ()
     one = Result(control="unbilled_calls", status=status, checked=10, count=3 * len(found), money={"EUR": 7_000_000_000} if found else {},
-        items=found, why_not="" if status != "not_looked" else "no warehouse")  # fmt: skip
+        items=found, why_not="" if status != "not_checked" else "no warehouse")  # fmt: skip
     with writing(house.engine) as conn:
         control_results.add(conn, tenant, 0, DAY_MS, [one], at_ms)
 
 
-def test_a_control_is_green_not_green_or_not_looked_with_its_money_and_what_to_do(as_, house):
+def test_a_control_is_green_not_green_or_not_checked_with_its_money_and_what_to_do(as_, house):
     result(house, "t1", "passed", "", 1)
     result(house, "t1", "found", f"account {HOSTILE}: 3 answered calls were sold to nobody", 2)
     result(house, "t2", "found", "of the other tenant", 3)
@@ -148,7 +161,7 @@ def test_a_control_is_green_not_green_or_not_looked_with_its_money_and_what_to_d
     assert "re-rate them" in view.text and "3 answered calls were sold to nobody" in view.text and "other tenant" not in view.text
     assert "1970-01-01 to 1970-01-01, UTC" in view.text and view.text.count("green") >= 3, "both runs are kept"
     assert "<script" not in view.html
-    result(house, "t1", "not_looked", "", 9)
+    result(house, "t1", "not_checked", "", 9)
     assert "It could not be checked: no warehouse" in view.refreshed().text
     assert "No run of a control" in view.open("controls", control="nothing").text
 
@@ -175,15 +188,28 @@ def test_the_waterfall_names_what_is_lost_and_where_to_look(as_, house):
     assert "is not a period" in shown.run().text
 
 
+def test_days_are_asked_for_before_anybody_waits_for_them(page, house):
+    house.call("acme", "4312345", "436641234567", 60, 2_000_000_000)
+    house.records("reject", ago_ms=3 * DAY_MS)
+    page()
+    sources = current.sources()
+    sources.prepare()
+    until(lambda: not any(thread.name == "prepare" for thread in threading.enumerate()), 60, "the days are not prepared")
+    asked: list[str] = []
+    assert sources.recorded.prepare(lambda query: asked.append(query[0]) or sources.ask(query), 0, 5.0)
+    assert len(asked) == 2 and all("system.parts" in sql for sql in asked), "only whether anything has changed is asked"
+
+
 def test_bars_stay_inside():
     assert "width: 100.0%" in bar(3, 2) and "width: 0.0%" in bar(1, 0)
 
 
 def test_who_only_looks_at_money_settles_nothing(as_, house, bill):
     view = as_("read-only")
+    settling = {"rf_bill_do", "rf_controls_do", "rf_dispute_do", "rf_invoice_approve", "rf_commissions_do"}
     for path in ("reconciliation", "disputes", "controls", "invoices"):
         view.open(path)
-        assert not {button.key for button in view.at.button} & {"rf_bill_do", "rf_controls_do", "rf_dispute_do", "rf_invoice_approve"}, path
+        assert not {button.key for button in view.at.button} & settling, path
 
 
 def test_of_another_tenant_nothing_is_shown_by_its_name(as_, house):

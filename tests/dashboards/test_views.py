@@ -13,6 +13,7 @@ from core.orders import Key
 from core.route_tests import RouteTest
 from dashboards import jobs
 from dashboards.desk import PAGES
+from flows.warehouse_server import serve
 from services.backtest import policy_in_force
 
 
@@ -25,6 +26,7 @@ def wait_until(done) -> None:
 
 IN_THE_BOOKS = ("cases", "blocks", "rules", "quote", "decks", "invoices", "reconciliation", "disputes", "controls", "runs", "people")
 """Pages that need no warehouse."""
+LOOK = "the-token-to-look-at-it"
 HOSTILE = "<script>alert(1)</script> **bold** :red[x]"
 
 
@@ -317,7 +319,7 @@ def test_decks_are_listed_and_a_hostile_name_is_text(as_, house):
 # --- everything down ---
 
 
-def test_every_page_says_so_while_the_warehouse_is_down(as_, house):
+def test_every_page_says_so_while_the_warehouse_is_down_and_recovers(as_, house):
     house.publish()
     house.attack(number=1)
     view = as_()
@@ -327,6 +329,10 @@ def test_every_page_says_so_while_the_warehouse_is_down(as_, house):
         if entry.path not in IN_THE_BOOKS:
             assert "cannot be read now" in shown or "does not answer" in shown, (entry.path, shown)
     assert "Block" in view.open("alerts").labels() or "Unblock" in view.labels(), "acting needs no warehouse"
+    house.server = serve(house.home / "warehouse", "127.0.0.1", house.server.port, LOOK)
+    for path in ("wall", "subject", "calls", "waterfall", "health"):
+        shown = view.open(path).refreshed().text
+        assert "cannot be read now" not in shown and "warehouse does not answer" not in shown, (path, shown)
 
 
 def test_an_account_with_html_in_its_name_is_text_on_every_page(as_, house):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
-import re
 from pathlib import Path
 
 import msgspec
 
 from detectors.protocol import Detector, Feature, Spanning
-from detectors.registry import detectors, features, spanning
+from detectors.registry import detectors, features, meanings, spanning
 
 LIST = Path("build/detectors.md")
 
@@ -37,7 +35,7 @@ def section(detector: Detector | Spanning) -> str:
         text += f"\nWatches: {', '.join(detector.state)}.\n"
     fields = msgspec.structs.fields(detector.parameters)
     if fields:
-        notes = dict(re.findall(r"^    (\w+): .*?  # (.+)$", inspect.getsource(detector.parameters), re.MULTILINE))
+        notes = meanings(detector)
         rows = [f"| `{field.name}` | {field.default} | {notes.get(field.name, '')} |" for field in fields]
         text += "\n".join(["\n| parameter | default | |", "| --- | --- | --- |", *rows, ""])
     return text

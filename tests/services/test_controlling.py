@@ -1,4 +1,4 @@
-"""The controls over a month in the tables: nothing where nothing is wrong, each leak by its control, *not looked* where it could not look."""
+"""The controls over a month in the tables: nothing where nothing is wrong, each leak by its control, *not checked* where it could not look."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def ask(installation: Installation, only: tuple[str, ...] = ()) -> dict[str, Res
     return {one.control: one for one in controlling.run(installation, "", MONTH, NOW_MS, only)}
 
 
-def test_a_clean_month_raises_nothing_and_what_was_not_looked_at_is_not_green(tmp_path: Path, calls: pl.DataFrame):
+def test_a_clean_month_raises_nothing_and_what_was_not_checked_is_not_green(tmp_path: Path, calls: pl.DataFrame):
     installation = laid(tmp_path / "home", calls)
     posting.post(installation, NOW_MS)
     found = ask(installation)
@@ -49,13 +49,13 @@ def test_a_clean_month_raises_nothing_and_what_was_not_looked_at_is_not_green(tm
     assert {name for name in MONEY if found[name].status != "passed"} == set()
     assert found["ledger_proof"].status == "passed" and found["rating_verification"].checked > CALLS
     assert found["rejected_records"].status == "passed"
-    assert found["traffic_by_hour"].status == found["disputes_in_time"].status == "not_looked"
+    assert found["traffic_by_hour"].status == found["disputes_in_time"].status == "not_checked"
     engine = open_books(installation.books_dsn)
     with reading(engine) as conn:
         assert len(control_results.latest(conn, "t1", *MONTH)) == len(controls())
     engine.dispose()
     shown = CliRunner().invoke(app, ["controls", "--period", "2026-10", "--home", str(tmp_path / "home")])
-    assert shown.exit_code == 1 and "not looked" in shown.output and "no bill for this period was compared" in shown.output
+    assert shown.exit_code == 1 and "not checked" in shown.output and "no bill for this period was compared" in shown.output
     again = CliRunner().invoke(app, ["controls", "--history", "ledger_proof", "--home", str(tmp_path / "home")])
     assert again.output.count("passed") == 2
 
@@ -80,7 +80,7 @@ def test_without_a_warehouse_nothing_is_green(tmp_path: Path, calls: pl.DataFram
     installation = laid(tmp_path / "home", calls)
     (tmp_path / "home" / "warehouse").rename(tmp_path / "elsewhere")
     found = ask(installation)
-    assert {one.status for one in found.values()} == {"not_looked"}
+    assert {one.status for one in found.values()} == {"not_checked"}
     assert "There is no warehouse" in found["unbilled_calls"].why_not
 
 

@@ -91,4 +91,4 @@ def test_a_switch_that_is_silent_makes_its_dispatcher_not_ready(house, monkeypat
     dispatcher.deliver_once()
     assert part.not_ready_reason() == "it has not started to read", "it has some seconds to come up"
     monkeypatch.setattr("ringfence.ops.telemetry.dispatcher.SILENT_S", -1.0)
-    assert re.fullmatch(r"switch k1 has not answered for \d+ s: .*ConnectError.*", part.not_ready_reason())
+    assert re.fullmatch(r"switch k1 has not answered for \d+ s: .*nothing answers at its control address.*", part.not_ready_reason())

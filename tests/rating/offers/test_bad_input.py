@@ -68,7 +68,9 @@ GOOD = "UK;44;0,02;1/1;01.12.2026\nUK Mobile;447;0,035;60/1;31.12.2026\n"
         (b"PK\x03\x04 and no archive", "neither a workbook nor a zip archive"),
         (b"Name;Rate\nUK;0,02\nUS;0,01\n", "no column of codes was found among Name, Rate"),
         (b"Code;Name\n44;UK\n1;US\n", "no column of prices was found among Code, Name"),
-        (bytes(range(256)) * 4, "the file has zero bytes"),
+        (bytes(range(256)) * 4, "the file has bytes of value 0"),
+        (b"\x89PNG\r\n\x1a\n\0\0", "this is a picture (PNG)"),
+        (b"\n<!DOCTYPE html><title>Sign in</title>", "this is a web page, perhaps of a sign-in"),
     ],
 )
 def test_a_file_that_is_no_rate_sheet_is_refused_with_the_reason(content: bytes, fault: str):
@@ -440,7 +442,7 @@ def test_a_hundred_thousand_wrong_rows_are_one_kind_of_finding():
             "Code,Rate,Min,Incr\n44,0.02,0,1\n447,0.03,60,0\n49,0.1,60,60\n",
             ["row 2, column Min: '0' has an increment of 0 s", "row 3, column Incr: '0'"],
         ),
-        ("Code,Rate\n44,0.02\n49,0.0\0001\n", ["row 3: the file has zero bytes"]),
+        ("Code,Rate\n44,0.02\n49,0.0\0001\n", ["row 3: the file has bytes of value 0"]),
     ],
 )  # fmt: skip
 def test_faults_that_stand_in_most_rows_are_named_row_by_row(content, faults):
