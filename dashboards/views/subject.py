@@ -61,10 +61,10 @@ def subject(visit: Visit) -> None:
 def shown(visit: Visit, kind: str, value: str) -> None:
     """What is known of it."""
     of, now_ms = {kind: value}, visit.now_ms
-    # Its past apart: it has seven times as many calls, changes once an hour, and nobody should wait for it.
+    # Its past apart, and after its day: it has seven times as many calls, changes once an hour, and nobody should wait for it.
     of_past = ("past", visit.tenant, kind, value, subjects.day_of(now_ms))
-    past = visit.sources.asked(of_past, lambda ask: subjects.week_before(ask, of, visit.tenant, now_ms), wait_s=0.0, fresh_ms=PAST_FRESH_MS)
     latest = visit.sources.asked(("day", visit.tenant, kind, value), lambda ask: subjects.day(ask, of, visit.tenant, now_ms, {}))
+    past = visit.sources.asked(of_past, lambda ask: subjects.week_before(ask, of, visit.tenant, now_ms), wait_s=0.0, fresh_ms=PAST_FRESH_MS)
     whom = visit.mask(f"+{value}", () if kind == "number" else (value,)) if kind in ("number", "range") else value
     if answered(latest, now_ms, "Its traffic") and latest.value is not None:
         traffic(whom, subjects.beside(latest.value, past.value or {}), past.value is not None)
