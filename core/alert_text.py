@@ -147,7 +147,7 @@ EVIDENCE = {
     "distinct": "different numbers per call",
     "fresh": "money per hour to new destinations, with the account's",
     "zones": "new destinations now",
-    "ranges": "new ranges of risky kinds in a day, with the account's calls per hour",
+    "ranges": "new ranges of risky kinds in a day",
     "volume": "calls",
     "given_up": "calls given up at once",
     "day_money": "money of the account in a day",
