@@ -45,7 +45,7 @@ def section(simulator: str, calls: int, results: list[Result]) -> str:
     title = "The simulator" if simulator == "simulator" else "The validation simulator"
     dates = sorted({one.date for one in results})
     text = f"## {title}, {calls:,} calls\n\nSeeds {_range(seeds)}, {days:g} days each, {honest:,} honest calls in all; "
-    text += f"run on {', '.join(dates)}.\n\n"
+    text += f"run on {', '.join(dates)}.{''.join(f' {note}' for note in dict.fromkeys(one.note for one in results if one.note))}\n\n"
     names = list(dict.fromkeys(one.name for one in results))
     text += heading(
         "", "episodes found", "kept, bursts", "kept, slow", "kept, if acted on", "median delay", "honest subjects accused per 100,000",

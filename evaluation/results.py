@@ -45,6 +45,7 @@ class Result(msgspec.Struct, frozen=True):
     sims: tuple[int, int, int]
     look_alikes: int
     seconds: float = 0.0
+    note: str = ""  # what a reader must know of this run
 
 
 def of_score(one: Score, simulator: str, seed: int, calls: int, date: str, look_alikes: int, seconds: float) -> Result:
