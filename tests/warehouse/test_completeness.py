@@ -120,7 +120,7 @@ def test_every_query_answers_on_an_empty_warehouse_and_for_one_tenant(client):
     needed |= {"unfinished": {"answered_before_ms": 10}, "dispositions_of_day": {"day": "20251125"}, "dispositions_below": {"ends": {0: 5}}}
     needed |= {"answers": {"from_ms": 0, "to_ms": 10}, "in_progress": {"answered_from_ms": 0}}
     for name, query in inspect.getmembers(queries, inspect.isfunction):
-        if not name.startswith("_") and name not in ("latest", "priced", "changed"):  # parts of queries
+        if not name.startswith("_") and name not in ("latest", "priced", "counted", "changed"):  # parts of queries
             rows = ask(client, query(**needed.get(name, {})))
             assert rows == [] or name == "totals", name
             if "tenant" in inspect.signature(query).parameters:
