@@ -151,6 +151,7 @@ EVIDENCE = {
     "volume": "calls",
     "given_up": "calls given up at once",
     "day_money": "money of the account in a day",
+    "day_share": "share of the account's money in a day",
     "per_minute": "money per minute",
     "rings": "share of calls given up at once",
     "callers": "different callers",

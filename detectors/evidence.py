@@ -431,6 +431,6 @@ def one_line(rows: Rows) -> Part:
 
 
 def share_of_day(rows: Rows, kind: str) -> Part:
-    """The subject's share of the account's money in a day."""
+    """The subject's share of the account's money in a day: who spends all he can does it at a few destinations, an ordinary new customer at many."""
     of_all = rows.of(kind, "day_money") / np.maximum(rows.of("account", "day_money"), 1e-9)
-    return Part("share", np.clip(3.0 * (of_all - 0.1), 0.0, 1.5), of_all, np.full_like(of_all, 0.1))
+    return Part("day_share", np.clip(np.log(np.maximum(of_all, 1e-6) / 0.2), -3.0, 1.5), of_all, np.full_like(of_all, 0.2))
