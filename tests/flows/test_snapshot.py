@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import random
 
+import msgspec
+import polars as pl
 import pytest
 
 from core.active import ActiveCall, Leg, Partition
+from core.record import Tick
+from core.schemas import USAGE
 from detectors.latest import Latest
+from detectors.protocol import Limits
+from detectors.sums import gather
 from flows import snapshot, watch
-from flows.snapshot import SnapshotError, freeze, of_judge, previous_of, unpack, unsealed
+from flows.snapshot import SnapshotError, freeze, of_judge, pack, previous_of, unpack, unsealed
 from flows.step import State
 from flows.watch import Stored, of_watch
 from rating.accrue import Accrued, Reported
@@ -152,6 +158,21 @@ def test_another_layout_asks_for_its_migration(tmp_path, monkeypatch):
     monkeypatch.undo()
     with pytest.raises(SnapshotError, match=f"layout {snapshot.LAYOUT + 1}, this release reads {snapshot.LAYOUT}: start the release that wrote it"):
         snapshots.load()
+
+
+def test_the_sums_of_layout_1_end_with_the_same_tick():
+    """Layout 1 had them by partition and key."""
+    others = ("rings", "answers", "shorts", "delay_ms", "early", "sided", "by_callee", "briefs", "brief_s", "brief_s2")
+    one = {"nanos": -7, "calls": 2, "active": 1, "learned_ms": 9, "call_id": "c2", "ends": 1, "talk_ms": 60_000, **dict.fromkeys(others, 0)}
+    image = msgspec.msgpack.decode(pack(freeze(State(b"secret"))), type=snapshot._Image)
+    *whole, detectors = msgspec.msgpack.decode(image.encoded)
+    detectors["gathered"] = {3: {("t1", "carrier", "alpha", "", 1_790_000_000_000, "EUR"): one}}
+    image.layout, image.encoded = 1, msgspec.msgpack.encode((*whole, detectors))
+    state = unpack(msgspec.msgpack.encode(image))
+    epoch = gather(state.detectors.gathered, pl.DataFrame(schema=USAGE), [(3, 5, Tick(at_ms=1, config_version=1))], Limits())
+    found = epoch.row(0, named=True)
+    assert {name: found[name] for name in one} == one
+    assert (found["partition"], found["tick_offset"], found["kind"], found["subject"], epoch.height) == (3, 5, "carrier", "alpha", 2)
 
 
 def test_one_process_a_state(tmp_path):
