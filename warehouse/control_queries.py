@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from warehouse.queries import COUNTING, Query, changed
+from warehouse.queries import COUNTING, KEY_OF_CHARGE, Query, changed
 from warehouse.retention import DAY_MS
 from warehouse.slices import SLICE, Slice
 
@@ -146,12 +146,12 @@ _NANOS = "accurateCast(sum(toInt128(nanos) * sign), 'Int64')"
 def first_sold_of_day(day: str) -> Query:
     """What customers were to pay by the first charges that we learned of on a day, by tenant, the day of the call (since 1970) and currency. With
     `sold_again` it is what they owe."""
-    key = "tenant, partition, offset, revision, run, role, level, attempt_no, segment"
     return (
         f"SELECT tenant, intDiv({_MOMENT}, {DAY_MS}) AS day, currency, accurateCast(sum(toInt128(nanos)), 'Int64') AS nanos FROM ("
         "SELECT tenant, currency, nanos, start_ms, end_ms FROM charges "
         "WHERE toYYYYMMDD(fromUnixTimestamp64Milli(learned_ms, 'UTC')) = {day:UInt32} "
-        f"AND revision = 1 AND run = 0 AND role = 'sell' AND level = 0 ORDER BY {key} LIMIT 1 BY {key}) GROUP BY tenant, day, currency",
+        f"AND revision = 1 AND run = 0 AND role = 'sell' AND level = 0 ORDER BY {KEY_OF_CHARGE} LIMIT 1 BY {KEY_OF_CHARGE}) "
+        "GROUP BY tenant, day, currency",
         {"day": int(day)},
     )
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.posted import NOTHING, Posted
+from warehouse.queries import KEY_OF_CHARGE as _KEY
 from warehouse.queries import Query
 
 FOREVER_MS = 2**62
@@ -39,7 +40,6 @@ class State:
 
 EMPTY = State(NOTHING, 0)
 
-_KEY = "tenant, partition, offset, revision, run, role, level, attempt_no, segment"
 _CALL = "tenant, partition, offset"
 _COLUMNS = (
     f"{_KEY}, learned_ms, call_key, party, account, carrier, agreement, deck, prefix, destination, start_ms, end_ms, setup_ms, answer_ms, charged_s, "

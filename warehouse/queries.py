@@ -333,7 +333,7 @@ _MONEY = "sum(money.sell) AS sell, sum(money.buy) AS buy, if(sell_currency = buy
 
 _OF_CHARGES = "revision, run, role, level, attempt_no, segment"
 """With tenant, partition and offset: the key of a charge."""
-_KEY = f"tenant, partition, offset, {_OF_CHARGES}"
+KEY_OF_CHARGE = f"tenant, partition, offset, {_OF_CHARGES}"
 
 _SOLD, _BOUGHT = "role = 'sell' AND level = 0", "role = 'buy'"
 
@@ -388,7 +388,7 @@ def priced(columns: str, since_ms: int, tenant: str = "", condition: str = "") -
 def counted(columns: str, where: str, whose: str = "") -> str:
     """The charges that count as rows with a `sign`, to add up `sign * nanos`: the first ones of each call, and what is `changed` of them."""
     first = f"{where} AND revision = 1 AND run = 0" + (f" AND {whose}" if whose else "")
-    rows = f"SELECT {columns}, 1 AS sign FROM charges WHERE {first} ORDER BY {_KEY} LIMIT 1 BY {_KEY}"
+    rows = f"SELECT {columns}, 1 AS sign FROM charges WHERE {first} ORDER BY {KEY_OF_CHARGE} LIMIT 1 BY {KEY_OF_CHARGE}"
     return f"({rows} UNION ALL SELECT * FROM {changed(columns, where, whose)})"
 
 
@@ -400,7 +400,7 @@ def changed(columns: str, where: str, whose: str = "") -> str:
     return (
         f"(SELECT {columns}, toInt8(version = top) - toInt8(version = (1, 0)) AS sign FROM ("
         f"SELECT {columns}, (revision, run) AS version, max((revision, run)) OVER (PARTITION BY tenant, partition, offset) AS top FROM ("
-        f"SELECT * FROM charges WHERE {mine} ORDER BY {_KEY} LIMIT 1 BY {_KEY})) WHERE sign != 0)"
+        f"SELECT * FROM charges WHERE {mine} ORDER BY {KEY_OF_CHARGE} LIMIT 1 BY {KEY_OF_CHARGE})) WHERE sign != 0)"
     )
 
 

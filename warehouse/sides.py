@@ -12,10 +12,9 @@ from clickhouse_connect.driver.client import Client
 from assurance.reconcile.sides import OURS
 from warehouse.faults import explained
 from warehouse.queries import COUNTING
+from warehouse.queries import KEY_OF_CHARGE as _KEY
 
 DAY_MS = 86_400_000
-
-_KEY = "tenant, partition, offset, revision, run, role, level, attempt_no, segment"
 
 
 def bought(client: Client, tenant: str, carrier: str, from_ms: int, to_ms: int) -> pl.DataFrame:
