@@ -17,6 +17,7 @@ REDRESS = r"[A-Za-z0-9 .,:;/?&=+@_~%-]{1,200}"
 
 
 MOST_DOUBT = 2.0
+"""How many times the doubt that `block_probability` allows a large loss may have (`is_worth_it`)."""
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

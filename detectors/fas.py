@@ -206,7 +206,7 @@ def detect(state: State, cut: pl.DataFrame, settings: Settings) -> tuple[list[Fi
         if carrier not in routes:
             continue
         mine, others = routes[carrier], [one for name, one in routes.items() if name != carrier]
-        if min(mine.ends, sum(one.ends for one in others)) < LEAST_ENDS:
+        if min(mine.ends, sum(one.ends for one in others)) < LEAST_ENDS:  # nothing can be claimed: the other sums need not be added up
             continue
         peers = Route(**{name: sum(getattr(one, name) for one in others) for name in SUMMED})
         claimed: list[tuple[str, float, Facts]] = []

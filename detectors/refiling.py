@@ -26,8 +26,8 @@ import polars as pl
 from detectors import evidence as of
 from detectors.destination import code_of
 from detectors.evidence import Part, Rows
-from detectors.profile import HOUR_MS, NAMES, seen  # noqa: F401  NAMES: the example of `burns`
-from detectors.scored import Candidates, NotNegative, Probability, scored
+from detectors.profile import HOUR_MS, seen
+from detectors.scored import Candidates, NotNegative, Probability, per_quarter, scored
 
 KIND = "a_range"
 SURCHARGE_PER_MIN = 0.08
@@ -65,12 +65,12 @@ def _at_once(rows: Rows) -> Part:
 def burns(rows: Rows, kind: str, over_a_day: bool) -> of.Floats:
     """Surcharges of the next 15 minutes.
 
+    >>> from detectors.profile import NAMES
     >>> row = {"p_a_range": [dict(day_talk_min=1200.0, age_ms=HOUR_MS * 4).get(name, 0.0) for name in NAMES]}
     >>> burns(Rows.of_case(row), "a_range", True).tolist()
     [6.0]
     """
-    hours = np.clip(rows.of(kind, "age_ms") / HOUR_MS, 1.0, of.DAY_H)
-    return np.asarray(rows.of(kind, "day_talk_min") * SURCHARGE_PER_MIN * 0.25 / hours)
+    return per_quarter(rows, kind, rows.of(kind, "day_talk_min") * SURCHARGE_PER_MIN)
 
 
 def candidates(frame: pl.DataFrame, parameters: Parameters) -> Candidates:

@@ -55,8 +55,13 @@ def burn(rows: Rows, kind: str, over_a_day: bool = False) -> npt.NDArray[np.floa
     """Money that a subject spends in the next 15 minutes if it goes on as it does, in the policy's units."""
     if not over_a_day:
         return np.asarray(rows.of(kind, "money") * QUARTER * rows["unit"])
+    return per_quarter(rows, kind, rows.of(kind, "day_money") * rows["unit"])
+
+
+def per_quarter(rows: Rows, kind: str, of_day: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """What a sum of a subject's day comes to in 15 minutes, of a younger subject by the hours that it has."""
     hours = np.clip(rows.of(kind, "age_ms") / profile.HOUR_MS, 1.0, DAY_H)
-    return np.asarray(rows.of(kind, "day_money") * rows["unit"] * 0.25 / hours)
+    return np.asarray(of_day * 0.25 / hours)
 
 
 Burns = Callable[[Rows, str, bool], npt.NDArray[np.float64]]

@@ -123,7 +123,7 @@ def detect(state: State, cut: pl.DataFrame, settings: Settings) -> tuple[list[Fi
             continue
         card.answers, card.talk_ms = card.answers + answers, card.talk_ms + talk_ms
         parts = evidence(network, imsi, card, t_ms)
-        likely = 1 / (1 + math.exp(-PRIOR - sum(one.points for one in parts)))
+        likely = _likely(parts)
         if likely < LEAST_PROBABILITY:
             continue
         box = _box_of(network, imsi, card, parts, tenant)
@@ -191,9 +191,7 @@ def evidence(network: Network, imsi: str, card: Card, t_ms: int) -> list[Contrib
     incoming 1.8
     """
     hours = max((t_ms - card.first_ms) / HOUR_MS, 0.25)
-    adjacent = _adjacent(imsi)
-    around = [network.cards[name] for name in adjacent if name in network.cards]
-    together = [one for one in around if abs(one.first_ms - card.first_ms) <= TOGETHER_MS]
+    together = [network.cards[name] for name in _together(network, imsi, card)]
     firsts = network.firsts
     since = bisect_left(firsts, card.first_ms + TOGETHER_MS) - bisect_left(firsts, card.first_ms - TOGETHER_MS)
     every = max(len(network.known) + len(network.cards), 200)
@@ -202,7 +200,7 @@ def evidence(network: Network, imsi: str, card: Card, t_ms: int) -> list[Contrib
     pool = [card, *together] if len(together) >= POOLED and made >= POOLED_CALLS and card.calls < 5 else [card]
     calls, cells = sum(one.calls for one in pool), len({cell for one in pool for cell in one.cells})
     share = sum(one.distinct for one in pool) / max(calls, 1)
-    boxed = [int(name) for name in adjacent if name in network.boxed] if network.boxed else []
+    boxed = [int(name) for name in _adjacent(imsi) if name in network.boxed] if network.boxed else []
     unasked = 0.15 * card.calls - 2.0 * card.received if card.received else 2.0  # who is called himself is no card of his neighbours
     inside = len(boxed) >= POOLED and min(boxed) < int(imsi) < max(boxed)
     watched = min((card.first_ms - network.began_ms) / (12 * HOUR_MS), 1.0)
@@ -238,12 +236,21 @@ def is_proven(network: Network, imsi: str, card: Card) -> bool:
     >>> is_proven(Network(0, cards=cards), "9", cards["9"])
     False
     """
-    beside = {name for name in _adjacent(imsi) if name in network.cards and abs(network.cards[name].first_ms - card.first_ms) <= TOGETHER_MS}
     racked = {name for name in network.devices.get(card.imei, ()) if name in network.cards}
-    cards = [card, *(network.cards[name] for name in (beside | racked) - {imsi})]
+    cards = [card, *(network.cards[name] for name in racked.union(_together(network, imsi, card)) - {imsi})]
     made, received = sum(one.calls for one in cards), sum(one.received for one in cards)
     is_called = received > HARDLY * made or card.received > HARDLY * card.calls
     return len(cards) >= PROVEN_CARDS and card.calls >= PROVEN_OWN and made >= PROVEN_CALLS and not is_called
+
+
+def _likely(parts: list[Contribution]) -> float:
+    return 1 / (1 + math.exp(-PRIOR - sum(one.points for one in parts)))
+
+
+def _together(network: Network, imsi: str, card: Card) -> list[str]:
+    """New cards next to this one that began with it: they were bought together."""
+    around = (name for name in _adjacent(imsi) if name in network.cards)
+    return [name for name in around if abs(network.cards[name].first_ms - card.first_ms) <= TOGETHER_MS]
 
 
 def _adjacent(imsi: str) -> list[str]:
@@ -299,7 +306,7 @@ def _join(network: Network, box: Box, imsi: str, t_ms: int) -> None:
             card = network.cards.get(name)
             if card is None or name in network.boxed:
                 continue
-            if 1 / (1 + math.exp(-PRIOR - sum(part.points for part in evidence(network, name, card, t_ms)))) >= LEAST_PROBABILITY:
+            if _likely(evidence(network, name, card, t_ms)) >= LEAST_PROBABILITY:
                 _note(network, name, t_ms)
                 box.cards, box.imeis = [*box.cards, name][-1000:], [*box.imeis, *({card.imei} - {*box.imeis})][-1000:]
                 asked.append(name)
