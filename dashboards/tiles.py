@@ -74,9 +74,10 @@ def tile(name: str, value: str, unit: str = "", below: str = "", cls: str = "") 
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str | Safe, ...]], numbers_from: int = 1) -> Safe:
-    """A small table; columns from `numbers_from` on are aligned as numbers."""
+    """A small table, moved sideways where the window is narrower; columns from `numbers_from` on are aligned as numbers."""
 
     def row(cells: tuple[str, ...], name: str) -> Safe:
         return tag("tr", *(tag(name, cell, cls="n" if at >= numbers_from else "") for at, cell in enumerate(cells)))
 
-    return tag("table", tag("thead", row(head, "th")), tag("tbody", *(row(cells, "td") for cells in rows)), cls="rf-table")
+    drawn = tag("table", tag("thead", row(head, "th")), tag("tbody", *(row(cells, "td") for cells in rows)), cls="rf-table")
+    return tag("div", drawn, cls="rf-scroll")

@@ -154,7 +154,7 @@ def of_the_same(visit: Visit, attack: Attack, one: Queued) -> None:
         first = moment(each.finding.first_ms, visit.now_ms)
         rows.append((about, where or "–", first, detector_text(each.finding.detector), status_badge(each.order), money(each)))
     head = ("alert", "to", "since, UTC", "found by", "block", "money")
-    st.html(tag("div", table(head, rows, numbers_from=5), cls="rf-scroll"))
+    st.html(table(head, rows, numbers_from=5))
 
 
 def buttons(visit: Visit, found: list[Attack], at: int) -> None:

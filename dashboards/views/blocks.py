@@ -205,7 +205,7 @@ def listing(visit: Visit) -> None:
             continue
         rows = [_row(visit, one, counted.value) for one in found[:50]]
         columns = ("kind", "value", "of", "until", "at the switches", "caught in 7 days", "why", "by", "since")
-        st.html(tag("div", table(columns, rows, numbers_from=len(columns)), cls="rf-scroll"))
+        st.html(table(columns, rows, numbers_from=len(columns)))
 
 
 class Shown(NamedTuple):

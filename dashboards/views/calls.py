@@ -63,7 +63,7 @@ def found(visit: Visit, rows: list[dict[str, Any]]) -> None:
         quiet("No call fits.")
         return
     head = ("ended, UTC", "tenant", "account", "caller", "called", "carrier", "became", "talk", "sold", "bought")
-    st.html(tag("div", table(head, [_row(visit, row) for row in rows], numbers_from=7), cls="rf-scroll"))
+    st.html(table(head, [_row(visit, row) for row in rows], numbers_from=7))
 
 
 def _row(visit: Visit, row: dict[str, Any]) -> tuple[str | Safe, ...]:
@@ -134,12 +134,12 @@ def show(visit: Visit, place: str, one: OneCall) -> None:
     heading("Route attempts")
     if one.attempts:
         head = ("attempt", "carrier", "trunk", "route", "SIP", "Q.850", "post-dial delay", "talk")
-        st.html(tag("div", table(head, [_attempt(each) for each in one.attempts], numbers_from=4), cls="rf-scroll"))
+        st.html(table(head, [_attempt(each) for each in one.attempts], numbers_from=4))
     else:
         quiet("No attempt is stored.")
     heading("Records", "in the order in which they arrived")
     columns = ("received", "offset", "event", "happened", "became", "SIP")
-    st.html(tag("div", table(columns, [_record(visit, each) for each in one.records], numbers_from=5), cls="rf-scroll"))
+    st.html(table(columns, [_record(visit, each) for each in one.records], numbers_from=5))
 
 
 def charge(visit: Visit, each: Explained) -> None:

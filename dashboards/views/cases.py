@@ -68,7 +68,7 @@ def cases_page(visit: Visit) -> None:
         for one in latest.value.cases
     ]  # fmt: skip
     head = ("case", "tenant", "state", "opened by", "opened", "alerts", "money of its alerts")
-    st.html(tag("div", table(head, rows, numbers_from=5), cls="rf-scroll"))
+    st.html(table(head, rows, numbers_from=5))
 
 
 def board(visit: Visit) -> Board:
@@ -138,7 +138,7 @@ def one_case(visit: Visit, name: str) -> None:
         heading("Timeline", "the oldest first")
         plain = tuple(each for one in found.findings for each in ranges_of(one.subject, title_of(one), one.reason))
         rows: list[tuple[str | Safe, ...]] = [(when(one.at_ms), one.what, visit.mask(one.text, plain), one.who) for one in found.timeline]
-        st.html(tag("div", table(("when", "what", "", "by"), rows, numbers_from=9), cls="rf-scroll"))
+        st.html(table(("when", "what", "", "by"), rows, numbers_from=9))
     with right:
         heading("Alerts", f"{len(found.findings):,}")
         for one in found.findings:

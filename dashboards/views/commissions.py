@@ -32,7 +32,7 @@ def commissions(visit: Visit) -> None:
         quiet("Nothing is posted for any reseller.")
         return
     rows: list[tuple[str | Safe, ...]] = [(one.reseller, money(one.nanos, one.currency)) for one in latest.value]
-    st.html(tag("div", table(("reseller", "owed to it"), rows, numbers_from=1), cls="rf-scroll"))
+    st.html(table(("reseller", "owed to it"), rows, numbers_from=1))
 
 
 def post(visit: Visit) -> None:

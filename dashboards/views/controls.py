@@ -56,7 +56,7 @@ def controls_page(visit: Visit) -> None:
     summary(of_period)
     rows = [_row(visit, one.result, one.at_ms) for one in sorted(of_period, key=_worst_first)]
     head = ("control", "state", "checks that", "calls checked", "found", "money at stake", "run at")
-    st.html(tag("div", table(head, rows, numbers_from=3), cls="rf-scroll"))
+    st.html(table(head, rows, numbers_from=3))
 
 
 def newest(found: list[StoredResult], period: str) -> list[StoredResult]:
@@ -132,14 +132,14 @@ def one_control(visit: Visit, name: str, found: list[StoredResult]) -> None:
             (visit.mask(one.what, ()), f"{one.count:,}", money_text(one.nanos, one.currency) if one.nanos else "–")
             for one in last.items
         ]
-        st.html(tag("div", table(("what", "how many", "money at stake"), rows), cls="rf-scroll"))
+        st.html(table(("what", "how many", "money at stake"), rows))
     heading("Earlier", f"every run is kept; the last {min(len(mine), SHOWN_RUNS)}")
     runs: list[tuple[str | Safe, ...]] = [
         (day(one.at_ms), period_text(one.period), tag("span", STATES[one.result.status][0], cls=f"rf-badge {STATES[one.result.status][1]}"),
          f"{one.result.checked:,}", f"{one.result.count:,}", by_currency(one.result.money))
         for one in mine[:SHOWN_RUNS]
     ]  # fmt: skip
-    st.html(tag("div", table(("run at", "period", "state", "calls checked", "found", "money at stake"), runs, numbers_from=3), cls="rf-scroll"))
+    st.html(table(("run at", "period", "state", "calls checked", "found", "money at stake"), runs, numbers_from=3))
 
 
 def ask_again(visit: Visit) -> None:

@@ -104,7 +104,7 @@ def balance(mine: Customer) -> None:
          minor(one.invoice.total, one.invoice.currency), minor(one.open, one.invoice.currency))
         for one in open_invoices[:SHOWN]
     ]
-    st.html(tag("div", table(("invoice", "due", "total with tax", "still open"), rows, numbers_from=2), cls="rf-scroll"))
+    st.html(table(("invoice", "due", "total with tax", "still open"), rows, numbers_from=2))
 
 
 def when(due_ms: int, now_ms: int) -> str | Safe:
@@ -167,7 +167,7 @@ def calls(mine: Customer) -> None:
         return
     rows: list[tuple[str | Safe, ...]] = [_call(row) for row in latest.value]
     head = ("ended", "from", "to", "destination", "talk", "charged", "price")
-    st.html(tag("div", table(head, rows, numbers_from=4), cls="rf-scroll"))
+    st.html(table(head, rows, numbers_from=4))
     if len(rows) == SHOWN:
         quiet(f"The newest {SHOWN}; the file has up to {portal.MOST_CALLS:,}.")
     export(mine, account, number, since, from_ms)
@@ -220,7 +220,7 @@ def invoices(mine: Customer) -> None:
         for one in latest.value[:SHOWN]
     ]  # fmt: skip
     head = ("number", "what", "period", "issued", "due", "net", "with tax")
-    st.html(tag("div", table(head, rows, numbers_from=5), cls="rf-scroll"))
+    st.html(table(head, rows, numbers_from=5))
     chosen = st.selectbox("Get one as PDF", [one.number for one in latest.value], key="rf_my_invoice", index=None, placeholder="its number")
     if chosen and st.button("Prepare the PDF", key="rf_my_invoice_do"):
         printed(mine, str(chosen))

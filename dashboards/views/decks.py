@@ -65,7 +65,7 @@ def every(visit: Visit) -> None:
         codes, file = (f"{one.version.facts.codes:,}", one.version.file_name) if one.version else ("", "from the config file")
         state = tag("span", one.state, cls="rf-badge " + ("stands-good" if one.state == "in force" else ""))
         rows.append((one.carrier, name, state, day(one.from_at_ms), day(one.until_at_ms), file, codes))
-    st.html(tag("div", table(("carrier", "deck", "state", "from", "until", "file", "codes"), rows, numbers_from=6), cls="rf-scroll"))
+    st.html(table(("carrier", "deck", "state", "from", "until", "file", "codes"), rows, numbers_from=6))
 
 
 # --- a file ---
@@ -143,7 +143,7 @@ def findings(found: Findings) -> None:
     number = sum(found.counts.values())
     heading("Findings", f"{number:,} in all" + (f", the first {len(rows)} of them" if number > len(rows) else ""))
     if rows:
-        st.html(tag("div", table(("", "row", "column", "what, and what to do"), rows, numbers_from=9), cls="rf-scroll"))
+        st.html(table(("", "row", "column", "what, and what to do"), rows, numbers_from=9))
     else:
         quiet("None.")
 
@@ -176,7 +176,7 @@ def version(visit: Visit, name: str) -> None:
     rows = sorted((row for row in found.changes.rows if row.kind != "unchanged"), key=lambda row: (KINDS.index(row.kind), not row.late, row.prefix))
     head = ("code", "destination", "what", "from", "notice", f"old {found.currency}", f"new {found.currency}", "increments")
     if rows:
-        st.html(tag("div", table(head, [_change(row) for row in rows[:SHOWN_CHANGES]], numbers_from=5), cls="rf-scroll"))
+        st.html(table(head, [_change(row) for row in rows[:SHOWN_CHANGES]], numbers_from=5))
     if len(rows) > SHOWN_CHANGES:
         quiet(f"The first {SHOWN_CHANGES} of {len(rows):,}: `ringfence decks diff {name}` has all.")
 
@@ -217,7 +217,7 @@ def effect(visit: Visit, name: str) -> None:
     together = [_more(found.totals[names[1]] - found.totals[names[0]])] if two else []
     rows.append((tag("b", "together"), f"{found.calls:,}", f"{found.seconds / 60:,.1f}", *totals, *together))
     head = ("destination", "calls", "minutes", *(f"{one}, {found.currencies[one]}" for one in names), *(["difference"] if two else []))
-    st.html(tag("div", table(head, rows), cls="rf-scroll"))
+    st.html(table(head, rows))
     if any(count for line in found.lines for count in line.unpriced.values()):
         st.html(tag("div", "!: some of these calls have no price by that deck.", cls="rf-note"))
 

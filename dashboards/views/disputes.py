@@ -61,7 +61,7 @@ def disputes_page(visit: Visit) -> None:
         for one in sorted(found, key=lambda one: (not one.is_open, one.due_ms or 1 << 60, one.id))
     ]  # fmt: skip
     head = ("dispute", "of whom", "cause", "state", "next step due", "calls", "disputed", "offered or agreed")
-    st.html(tag("div", table(head, rows, numbers_from=5), cls="rf-scroll"))
+    st.html(table(head, rows, numbers_from=5))
 
 
 def _badge(one: Dispute) -> str:
@@ -122,7 +122,7 @@ def one_dispute(visit: Visit, name: str) -> None:
         )  # fmt: skip
         heading("What happened")
         head = ("when", "step", "state after it", "amount", "by", "why")
-        st.html(tag("div", table(head, [_event(visit, one, event) for event in events], numbers_from=9), cls="rf-scroll"))
+        st.html(table(head, [_event(visit, one, event) for event in events], numbers_from=9))
     with right:
         if visit.person.name and visit.may("export"):
             evidence(visit, one)
@@ -154,13 +154,17 @@ def steps(visit: Visit, one: Dispute) -> None:
         quiet("It is closed.")
         return
     with st.form("rf_dispute", border=True):
-        event = str(st.selectbox("What happened", possible, format_func=WORDS.__getitem__, key="rf_dispute_event"))
+        # No step is chosen at first: a step is never taken back, and the list changes with the state.
+        event = st.selectbox("What happened", possible, format_func=WORDS.__getitem__, key="rf_dispute_event", index=None, placeholder="the step")
         what = "what they offer, or what was agreed on"
         offered = st.text_input(f"Amount in {one.currency}", key="rf_dispute_amount", placeholder=what, max_chars=24)
         note = st.text_input("Number of the credit note", key="rf_dispute_note", max_chars=60)
         why = st.text_input("Note", key="rf_dispute_why", max_chars=300)
         if not st.form_submit_button("Record", key="rf_dispute_do", type="primary"):
             return
+    if event is None:
+        message("Nothing was changed: choose what happened.")
+        return
     who, now_ms = visit.person.name, visit.now_ms
     if act(
         visit, "settle",

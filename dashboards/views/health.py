@@ -131,7 +131,7 @@ def rejects(visit: Visit) -> None:
             for row in latest.value
         ]
         if rows:
-            st.html(tag("div", table(("", "reason", "last received", "records"), rows, numbers_from=3), cls="rf-scroll"))
+            st.html(table(("", "reason", "last received", "records"), rows, numbers_from=3))
         else:
             quiet("Every record was rated, or is an event of a call.")
     if not visit.tenant:

@@ -88,7 +88,7 @@ def lines(visit: Visit, one: Invoice) -> None:
         name = joined(text, late) if late else text
         rows.append((name, calls, minutes, per_min, minor(each.amount, one.currency)))
     st.html(tag("div", "Net amounts; a line of calls opens them.", cls="rf-note"))
-    st.html(tag("div", table(("line", "calls", "minutes", "per minute", "net"), rows), cls="rf-scroll"))
+    st.html(table(("line", "calls", "minutes", "per minute", "net"), rows))
 
 
 def calls_of_line(visit: Visit, one: Invoice, number: str) -> None:
@@ -118,7 +118,7 @@ def calls_of_line(visit: Visit, one: Invoice, number: str) -> None:
         )
         for row in found.sort(pl.col("amount").abs(), descending=True).head(SHOWN_CALLS).iter_rows(named=True)
     ]  # fmt: skip
-    st.html(tag("div", table(("charged by, UTC", "account", "caller", "called", "charged", "amount"), rows, numbers_from=4), cls="rf-scroll"))
+    st.html(table(("charged by, UTC", "account", "caller", "called", "charged", "amount"), rows, numbers_from=4))
 
 
 def files(visit: Visit, one: Invoice) -> None:

@@ -63,7 +63,7 @@ def invoices_page(visit: Visit) -> None:
         for one in found[:SHOWN]
     ]  # fmt: skip
     head = ("number", "what", "customer", "period, the last day not in it", "state", "due", "net", "with tax")
-    st.html(tag("div", table(head, rows, numbers_from=6), cls="rf-scroll"))
+    st.html(table(head, rows, numbers_from=6))
     if len(found) > SHOWN:
         quiet(f"The newest {SHOWN} of {len(found):,}: `ringfence invoices list` has all.")
     ageing(visit)
@@ -137,4 +137,4 @@ def ageing(visit: Visit) -> None:
         (one.party, *(minor(each, one.currency) if each else "–" for each in one.amounts), minor(one.total, one.currency)) for one in latest.value
     ]
     head = ("customer", "not due yet", "1 to 30 days", "31 to 60", "61 to 90", "more", "in all")
-    st.html(tag("div", table(head, rows), cls="rf-scroll"))
+    st.html(table(head, rows))

@@ -43,10 +43,10 @@ def people_page(visit: Visit) -> None:
         quiet("Nobody has a role here: the pages open by the tokens of the first start alone.")
         return
     rows: list[tuple[str | Safe, ...]] = [(one.name, roles_text(one, visit.tenant), state(one), day(one.at_ms)) for one in found]
-    st.html(tag("div", table(("name", "roles", "state", "added"), rows, numbers_from=9), cls="rf-scroll"))
+    st.html(table(("name", "roles", "state", "added"), rows, numbers_from=9))
     heading("Roles", "what each may do")
     roles: list[tuple[str | Safe, ...]] = [(role, ", ".join(sorted(rights))) for role, rights in ROLES.items()]
-    st.html(tag("div", table(("role", "rights"), roles, numbers_from=9), cls="rf-scroll"))
+    st.html(table(("role", "rights"), roles, numbers_from=9))
 
 
 def roles_of(one: User, tenant: str) -> list[tuple[str, str]]:

@@ -65,7 +65,7 @@ def reconciliation_page(visit: Visit) -> None:
         for one in latest.value
     ]  # fmt: skip
     head = ("reconciliation", "party", "what", "invoice", "period", "they say", "we say", "difference", "compared")
-    st.html(tag("div", table(head, rows, numbers_from=5), cls="rf-scroll"))
+    st.html(table(head, rows, numbers_from=5))
 
 
 def period_text(one: Reconciliation) -> str:
@@ -148,7 +148,7 @@ def outcome(visit: Visit, asked: ReconcileRequest, done: Outcome) -> None:
         for row in done.reconciled.by_destination().head(SHOWN_LINES).iter_rows(named=True)
     ]  # fmt: skip
     unit = done.stored.currency
-    st.html(tag("div", table(("destination", "our calls", "theirs", f"our {unit}", f"their {unit}", "difference"), rows), cls="rf-scroll"))
+    st.html(table(("destination", "our calls", "theirs", f"our {unit}", f"their {unit}", "difference"), rows))
     if done.known:
         message(f"The same files were compared before, as {done.stored.id}.", done=True)
         return
@@ -223,7 +223,7 @@ def causes(visit: Visit, one: Reconciliation, verdicts: list[Worth] | tuple[()])
         name = link(text, "reconciliation", visit.tenant, bill=one.id, cause=cause.cause) if worth else text
         rows.append((name, explained(cause.cause), verdict, f"{cause.parts:,}", signed(to_nanos(cause.amount), one.currency, one.role)))
     rows.append((tag("b", "together"), "", "", "", difference(one)))
-    st.html(tag("div", table(("cause", "as it is put to them", "worth it", "parts", "difference"), rows, numbers_from=3), cls="rf-scroll"))
+    st.html(table(("cause", "as it is put to them", "worth it", "parts", "difference"), rows, numbers_from=3))
 
 
 def propose(visit: Visit, one: Reconciliation, verdicts: list[Worth]) -> None:
@@ -259,7 +259,7 @@ def differing(visit: Visit, one: Reconciliation) -> None:
         return
     shown = found.sort(pl.col("difference_nanos").abs(), descending=True).head(SHOWN_CALLS)
     head = ("cause", "at", "to", "our s", "their s", f"our {one.currency}", f"their {one.currency}", "difference")
-    st.html(tag("div", table(head, [_call(visit, one, row) for row in shown.iter_rows(named=True)], numbers_from=3), cls="rf-scroll"))
+    st.html(table(head, [_call(visit, one, row) for row in shown.iter_rows(named=True)], numbers_from=3))
 
 
 def _call(visit: Visit, one: Reconciliation, row: dict[str, object]) -> tuple[str | Safe, ...]:

@@ -30,7 +30,7 @@ def routes_and_margin(visit: Visit) -> None:
     if answered(earned, visit.now_ms, "Margins") and earned.value is not None:
         if earned.value:
             head = ("destination", "carrier", "why", "calls", "sold", "bought", "margin")
-            st.html(tag("div", table(head, [_margin(visit, one) for one in earned.value], numbers_from=3), cls="rf-scroll"))
+            st.html(table(head, [_margin(visit, one) for one in earned.value], numbers_from=3))
         else:
             quiet("No priced call in that time.")
     good = visit.sources.asked(("quality", visit.tenant, since), lambda ask: margins.quality(ask, visit.tenant, from_ms, visit.now_ms))
@@ -38,7 +38,7 @@ def routes_and_margin(visit: Visit) -> None:
     if answered(good, visit.now_ms, "Qualities") and good.value is not None:
         if good.value:
             columns = ("carrier", "attempts", "answered (ASR)", "mean talk (ACD)", "post-dial delay, median")
-            st.html(tag("div", table(columns, [_quality(visit, one) for one in good.value]), cls="rf-scroll"))
+            st.html(table(columns, [_quality(visit, one) for one in good.value]))
         else:
             quiet("No attempt in that time.")
     tested(visit)
@@ -59,7 +59,7 @@ def tested(visit: Visit) -> None:
             for one in found
         ]  # fmt: skip
         head = ("carrier", "destination", "its test calls", "how many", "of its calls at least", "of the other carriers'")
-        st.html(tag("div", table(head, rows, numbers_from=3), cls="rf-scroll"))
+        st.html(table(head, rows, numbers_from=3))
 
 
 def _margin(visit: Visit, one: Margin) -> tuple[str | Safe, ...]:
@@ -116,4 +116,4 @@ def explain(visit: Visit) -> None:
     if found.choice.cause:
         message(f"No route: {found.choice.why}")
     places = ("place", "gateway", "carrier", "why", "score", "expected cost per answered call")
-    st.html(tag("div", table(places, rows, numbers_from=4), cls="rf-scroll"))
+    st.html(table(places, rows, numbers_from=4))

@@ -182,7 +182,7 @@ def every(visit: Visit) -> None:
              tag("span", change.state, cls=f"rf-badge {BADGES[change.state]}"), change.who, change.why, money(after, before), hurt(after, before))
         )  # fmt: skip
     head = ("change", "what", "state", "by", "why", "money saved, more or less than now", "honest calls refused, more or less than now")
-    st.html(tag("div", table(head, rows, numbers_from=5), cls="rf-scroll"))
+    st.html(table(head, rows, numbers_from=5))
 
 
 def money(after: Counted, before: Counted) -> str:
@@ -286,4 +286,4 @@ def result(name: str, found: Result) -> None:
     st.html(tag("div", note, cls="rf-note"))
     head = ("detector", "policy", "money saved", "alerts per day", "alerts right / wrong", "calls refused", "fraud", "honest", "during its alert",
         "after its alert")
-    st.html(tag("div", table(head, rows, numbers_from=2), cls="rf-scroll"))
+    st.html(table(head, rows, numbers_from=2))

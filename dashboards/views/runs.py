@@ -49,7 +49,7 @@ def runs(visit: Visit) -> None:
         for one in sorted(latest.value, key=lambda one: -one.run)
     ]  # fmt: skip
     head = ("run", "kind", "state", "calls that were answered", "of", "why", "by", "calls that change")
-    st.html(tag("div", table(head, rows, numbers_from=7), cls="rf-scroll"))
+    st.html(table(head, rows, numbers_from=7))
 
 
 def _whose(one: Run) -> str:
@@ -74,7 +74,7 @@ def one_run(one: Run) -> None:
         lines = [line for line in one.found.lines if line.by == by][:SHOWN]
         heading(f"By {by.replace('_', ' ')}", "the largest change first")
         head = (by.replace("_", " "), "side", "causes", "charges", "before", "after", "change")
-        st.html(tag("div", table(head, [_line(line) for line in lines], numbers_from=3), cls="rf-scroll"))
+        st.html(table(head, [_line(line) for line in lines], numbers_from=3))
     if one.found.unpriced:
         heading("Not priced", "these stay as they are")
         rows: list[tuple[str | Safe, ...]] = [(found.reason, f"{found.calls:,}") for found in one.found.unpriced]

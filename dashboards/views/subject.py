@@ -113,7 +113,7 @@ def where(visit: Visit, kind: str, value: str, from_ms: int) -> None:
             quiet("No priced call.")
             return
         head = ("destination", "calls", "charged", "sold", "bought", "margin")
-        st.html(tag("div", table(head, [_destination(one) for one in latest.value]), cls="rf-scroll"))
+        st.html(table(head, [_destination(one) for one in latest.value]))
 
 
 def _destination(one: Destination) -> tuple[str | Safe, ...]:
@@ -132,7 +132,7 @@ def with_whom(visit: Visit, kind: str, value: str, by: str, from_ms: int) -> Non
     if not answered(latest, visit.now_ms, NAMES[by]) or not latest.value:
         return
     heading(NAMES[by], "the last 24 hours, the longest talk first")
-    st.html(tag("div", table((by, "calls", "answered", "talk"), [_partner(visit, by, one) for one in latest.value]), cls="rf-scroll"))
+    st.html(table((by, "calls", "answered", "talk"), [_partner(visit, by, one) for one in latest.value]))
 
 
 def _partner(visit: Visit, by: str, one: Partner) -> tuple[str | Safe, ...]:

@@ -57,7 +57,7 @@ def waterfall_page(visit: Visit) -> None:
         shown = steps.value if lost.value is None else (*waterfall.at_the_switch(steps.value[0], lost.value), steps.value[1])
         most = shown[0].count
         head = ("step", "", "records", "less than the step above, and why")
-        st.html(tag("div", table(head, [_step(visit, one, most) for one in shown], numbers_from=2), cls="rf-scroll"))
+        st.html(table(head, [_step(visit, one, most) for one in shown], numbers_from=2))
         if lost.value is None:
             answered(lost, visit.now_ms, "What the switches have counted")
         if not most:
@@ -68,7 +68,7 @@ def waterfall_page(visit: Visit) -> None:
         rows = [row for currency in sorted({*rated, *bill.total}) for row in _money(visit, currency, rated, bill)]
         if rows:
             head = ("step", "", "money", "less than the step above, and where it is")
-            st.html(tag("div", table(head, rows, numbers_from=2), cls="rf-scroll"))
+            st.html(table(head, rows, numbers_from=2))
         else:
             quiet("Nothing was sold or invoiced in this period.")
 

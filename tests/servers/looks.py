@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from chromium import settled
 from playwright.sync_api import Page
 
 FAULTS = """
@@ -43,6 +44,7 @@ FAULTS = """
 
 def faults(page: Page, shot: Path) -> list[str]:
     """What is wrong with the page as it is drawn now; leaves a screenshot."""
+    settled(page)
     shot.parent.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=shot)
     return [f"{shot.stem}: {fault}" for fault in page.evaluate(FAULTS)]
