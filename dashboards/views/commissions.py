@@ -8,7 +8,7 @@ from books import reading
 from dashboards.acting import FAULTS
 from dashboards.figures import money
 from dashboards.layout import answered, heading, message, quiet
-from dashboards.tags import Safe, tag
+from dashboards.tags import Safe
 from dashboards.tiles import table
 from dashboards.visit import Visit
 from services import statements
