@@ -10,6 +10,8 @@ from dashboards.tags import Safe, tag
 from dashboards.traffic import Money, Traffic, now, total
 
 MAX_CURRENCIES = 3
+SENTENCE = 40
+"""A cell of more characters is read as a sentence."""
 
 
 def tiles(traffic: Traffic | None, alerts: int | None, block_counts: Mapping[str, int] | None, more: Safe = Safe()) -> Safe:
@@ -74,10 +76,18 @@ def tile(name: str, value: str, unit: str = "", below: str = "", cls: str = "") 
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str | Safe, ...]], numbers_from: int = 1) -> Safe:
-    """A small table, moved sideways where the window is narrower; columns from `numbers_from` on are aligned as numbers."""
+    """A small table, moved sideways where the window is narrower; columns from `numbers_from` on are aligned as numbers, a sentence stays wide.
+
+    >>> print(table(("carrier", "calls"), [("alpha", "12")]))
+    <div class="rf-scroll"><table class="rf-table"><thead><tr><th>carrier</th><th class="n">calls</th></tr></thead><tbody><tr><td>alpha</td><td \
+class="n">12</td></tr></tbody></table></div>
+    """
+
+    def cls(cell: str, at: int) -> str:
+        return "n" if at >= numbers_from else "sentence" if len(cell) > SENTENCE and not isinstance(cell, Safe) else ""
 
     def row(cells: tuple[str, ...], name: str) -> Safe:
-        return tag("tr", *(tag(name, cell, cls="n" if at >= numbers_from else "") for at, cell in enumerate(cells)))
+        return tag("tr", *(tag(name, cell, cls=cls(cell, at)) for at, cell in enumerate(cells)))
 
     drawn = tag("table", tag("thead", row(head, "th")), tag("tbody", *(row(cells, "td") for cells in rows)), cls="rf-table")
     return tag("div", drawn, cls="rf-scroll")

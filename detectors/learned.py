@@ -75,7 +75,7 @@ def facts(case: Case, parameters: Parameters) -> Facts:
 
 DETECTOR = Detector(
     name="learned",
-    about="A trained scorer of the account's traffic to a zone, if the policy names a model.",
+    about="traffic of an account to a zone that a model scores as fraud, trained on the own verdicts; only if the policy names the model",
     needs=READS,
     state={},
     update=unchanged,

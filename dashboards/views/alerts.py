@@ -53,7 +53,7 @@ def live(visit: Visit) -> None:
         return
     at = chosen(found)
     left, right = st.columns([2, 3], gap="medium")
-    with left:
+    with left, st.container(key="rf_queue"):
         for number, one in enumerate(found):
             row(visit, one.lead, number == at, len(one.others))
     with right:

@@ -18,6 +18,7 @@ from dashboards.acting import act
 from dashboards.figures import by_currency, day
 from dashboards.figures import change as money_change
 from dashboards.layout import answered, back, facts, heading, link, message, quiet, title
+from dashboards.rendering import detector_text
 from dashboards.tags import Safe, tag
 from dashboards.tiles import table
 from dashboards.visit import Visit
@@ -68,13 +69,14 @@ def new(visit: Visit, policy: Policy) -> None:
     known: dict[str, Detector | Spanning] = {**{one.name: one for one in detectors()}, **{one.name: one for one in spanning()}}
     today = datetime.fromtimestamp(visit.now_ms / 1000, UTC).date()
     with st.expander("Try a change", expanded=True):
-        name = st.selectbox("Detector", sorted(known), key="rf_rule_detector", bind="query-params")
+        named = sorted(known, key=lambda name: detector_text(name).lower())
+        name = st.selectbox("Detector", named, format_func=detector_text, key="rf_rule_detector", bind="query-params")
         detector = known[str(name)]
-        st.html(tag("div", f"Finds: {detector.about}.", cls="rf-note"))
+        st.html(tag("div", f"{name} in a config file. It finds {detector.about}.", cls="rf-note"))
         notes = meanings(detector) if isinstance(detector, Detector) else {}
         with st.form("rf_rule", border=False):
             values = thresholds(policy, str(name))
-            off = st.checkbox(f"Turn {name} off", value=name in policy.off, key=f"rf_rule_off_{name}")
+            off = st.checkbox(f"Turn “{detector_text(str(name))}” off", value=name in policy.off, key=f"rf_rule_off_{name}")
             typed, boxes = {}, st.columns(3)
             for at, (parameter, value) in enumerate(values.items()):
                 with boxes[at % 3]:
@@ -275,7 +277,7 @@ def result(name: str, found: Result) -> None:
         sides = [side.get(detector, Counted()) if detector else backtest.total(side) for side in (found.before, found.after)]
         for policy, side in zip(("in force", "changed"), sides, strict=True):
             rows.append(
-                (tag("b", "together") if not detector else detector.replace("_", " ") if policy == "in force" else "", policy,
+                (tag("b", "together") if not detector else detector_text(detector) if policy == "in force" else "", policy,
                  by_currency(side.saved_nanos, "0"), f"{side.alerts / found.days:,.1f}", f"{side.right:,} / {side.wrong:,}", f"{side.calls:,}",
                  f"{side.fraud:,}", f"{side.good:,}", f"{side.during_alert:,}", f"{side.after_alert:,}")
             )  # fmt: skip
