@@ -24,6 +24,7 @@ from figures import print_ms
 from running_up import Up
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from until import until
 from websockets.asyncio.client import ClientConnection, connect
 
 PAGES = ("alerts", "cases", "blocks", "calls", "routes", "invoices", "controls", "waterfall", "health")
@@ -47,6 +48,14 @@ async def drawn(socket: ClientConnection, page: str, fragment: str = "") -> tupl
             again[answer.auto_rerun.fragment_id] = answer.auto_rerun.interval
         elif kind == "script_finished":
             return 1000 * (time.perf_counter() - began_s), again
+
+
+def entered(link: str) -> str:
+    """The cookie of the session that a link opens; "" while nothing is served there."""
+    try:
+        return httpx2.get(link).headers["set-cookie"].partition(";")[0]
+    except httpx2.ConnectError:
+        return ""
 
 
 def session(home: str, cookie: str) -> connect:
@@ -115,8 +124,7 @@ def main() -> None:
             link = up.until_output(r"page +(http\S+)", 300)
             up.until_output(r"rated [1-9]", 300)
             home = "{0.scheme}://{0.netloc}".format(urlsplit(link))
-            entered = httpx2.get(link)
-            cookie = entered.headers["set-cookie"].partition(";")[0]
+            cookie = until(lambda: entered(link), 120, "the page is served")
             asyncio.run(people(up, home, cookie, arguments.people, arguments.minutes))
             print(f"load of the machine meanwhile: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
         finally:
