@@ -36,6 +36,8 @@ from warehouse import Query
 Value = TypeVar("Value")
 
 EVERY_S = 2.0
+LIVE_EVERY_S = 1.0
+"""What a wall shows is asked as often as it is drawn, so it is at most two seconds old."""
 TOTALS_EVERY_S, TOTALS_SHARE = 10.0, 0.1
 """Counting a large day takes seconds: it is counted again after nine times as long."""
 FIRST_WAIT_S = 0.6
@@ -218,11 +220,11 @@ class Sources:
 
     def _watch(self, tenant: str) -> Polled[Traffic]:
         watch = TrafficQuery(WarehouseClient(self.settings.warehouse), tenant)
-        return Polled(f"traffic-{tenant}", lambda: watch.ask(self.clock()), self.clock, EVERY_S)
+        return Polled(f"traffic-{tenant}", lambda: watch.ask(self.clock()), self.clock, LIVE_EVERY_S)
 
     def _read(self, tenant: str) -> Polled[BooksView]:
         def ask() -> BooksView:
             with reading(self.engine()) as conn:
                 return books_view.read(conn, tenant, self.clock())
 
-        return Polled(f"books-{tenant}", ask, self.clock, EVERY_S / 2)
+        return Polled(f"books-{tenant}", ask, self.clock, LIVE_EVERY_S)

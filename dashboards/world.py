@@ -11,17 +11,17 @@ from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import altair as alt
-import pandas as pd
+import polars as pl
 
+from dashboards.charts import Chart
 from dashboards.theme import Colours
 
 MAP = Path(__file__).parent / "map"
 LAND_URL = "/map/land.json"
 HEIGHT = 260
-
+TIPS = {"to": "to", "text": "money at risk", "state": "calls"}
 
 LET_PASS, BLOCKED, PASSES = STATES = ("let pass by a person", "blocked", "some passes")
 """What becomes of alerted calls; of several the last one counts."""
@@ -44,24 +44,34 @@ def places() -> Mapping[str, tuple[float, float]]:
     return {name: (place[0], place[1]) for name, place in json.loads((MAP / "places.json").read_text()).items()}
 
 
-def world(found: list[AtRisk], colour: Colours) -> Any:
-    """The map. A country without a place is left out: the table beside it has all."""
+def world(found: list[AtRisk], colour: Colours) -> Chart:
+    """The map. A country without a place is left out: the table beside it has all.
+
+    >>> from dashboards.theme import DARK
+    >>> world([AtRisk("AT", "Austria", "EUR", Decimal(3), 1, "blocked")], DARK)["datasets"]["points"].select("to", "text", "state").row(0)
+    ('Austria', '3.00 EUR in 1 alert', 'blocked')
+    """
     rows = [
         {"lon": places()[one.country][0], "lat": places()[one.country][1], "money": float(one.money), "to": one.name or one.country,
          "text": f"{one.money:,.2f} {one.currency} in {one.alerts} alert{'s' * (one.alerts != 1)}", "state": one.state}
         for one in found if one.country in places()
     ]  # fmt: skip
-    land = alt.Chart(alt.topo_feature(LAND_URL, "land")).mark_geoshape(
-        fill=colour.land, stroke=colour.line, strokeWidth=0.6
-    )  # fmt: skip
-    state = alt.Color("state:N", scale=alt.Scale(domain=list(STATES), range=[colour.soft, colour.sold, colour.bad]), legend=None)
-    points = alt.Chart(pd.DataFrame(rows, columns=["lon", "lat", "money", "to", "text", "state"])).mark_circle(opacity=0.75).encode(
-        longitude="lon:Q", latitude="lat:Q", color=state, size=alt.Size("money:Q", scale=alt.Scale(range=[60, 900]), legend=None),
-        tooltip=[alt.Tooltip("to:N", title="to"), alt.Tooltip("text:N", title="money at risk"), alt.Tooltip("state:N", title="calls")],
-    )  # fmt: skip
-    return (
-        alt.layer(land, points)
-        .project(type="equalEarth")
-        .properties(height=HEIGHT, background="transparent", padding=0)
-        .configure_view(strokeWidth=0)
-    )
+    columns = {"lon": pl.Float64(), "lat": pl.Float64(), "money": pl.Float64(), "to": pl.String(), "text": pl.String(), "state": pl.String()}
+    land = {
+        "data": {"url": LAND_URL, "format": {"type": "topojson", "feature": "land"}},
+        "mark": {"type": "geoshape", "fill": colour.land, "stroke": colour.line, "strokeWidth": 0.6},
+    }  # fmt: skip
+    states = {"domain": list(STATES), "range": [colour.soft, colour.sold, colour.bad]}
+    points = {
+        "data": {"name": "points"}, "mark": {"type": "circle", "opacity": 0.75},
+        "encoding": {
+            "longitude": {"field": "lon", "type": "quantitative"}, "latitude": {"field": "lat", "type": "quantitative"},
+            "color": {"field": "state", "type": "nominal", "scale": states, "legend": None},
+            "size": {"field": "money", "type": "quantitative", "scale": {"range": [60, 900]}, "legend": None},
+            "tooltip": [{"field": field, "type": "nominal", "title": title} for field, title in TIPS.items()],
+        },
+    }  # fmt: skip
+    return {
+        "datasets": {"points": pl.DataFrame(rows, columns)}, "layer": [land, points], "projection": {"type": "equalEarth"},
+        "height": HEIGHT, "background": "transparent", "padding": 0, "config": {"view": {"strokeWidth": 0}},
+    }  # fmt: skip

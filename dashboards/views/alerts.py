@@ -11,7 +11,7 @@ from core import explain
 from core.money import to_decimal
 from core.orders import Key
 from core.text import amount, moment, span
-from dashboards.charts import subject_chart
+from dashboards.charts import draw, subject_chart
 from dashboards.decision_dialog import Choice, choose, decide, last_message
 from dashboards.layout import answered, heading, link, message, quiet, title
 from dashboards.rendering import alert_text, detector_text, key_text, ranges_of, status_badge, title_of, utc
@@ -231,7 +231,8 @@ def past(visit: Visit, one: Queued) -> None:
     currency = finding.currency if finding.currency in traffic.currencies else next(iter(traffic.currencies), "")
     known = f"grey: its mean minute over the {span(round(traffic.past_days * 86_400_000))} before" if traffic.normal else "no past is known"
     heading("Its last hour", f"{currency or 'calls'} per minute, by the time when the end of a call was received, UTC; {known}")
-    st.altair_chart(subject_chart(traffic, currency, colours(st.context.theme.type), 150), theme=None, width="stretch", key="rf_alert_hour")
+    chart = subject_chart(traffic, currency, colours(st.context.theme.type), 150)
+    draw(chart, "rf_alert_hour", f"{currency or 'Calls'} per minute of the last hour")
 
 
 def calls(visit: Visit, one: Queued) -> None:

@@ -11,7 +11,7 @@ from books import Unavailable, reading, writing
 from books.invoices import Invoice
 from core.money import to_decimal
 from core.text import amount, span
-from dashboards.charts import subject_chart
+from dashboards.charts import draw, subject_chart
 from dashboards.figures import day, minor
 from dashboards.layout import again, heading, message, quiet, title
 from dashboards.polled import Latest
@@ -133,7 +133,7 @@ def traffic(mine: Customer, account: str) -> None:
     st.html(tag("div", *tiles, cls="rf-tiles"))
     # What we buy in is nothing for the customer.
     currency = next((one for one in found.currencies if any(step.sold(one) for step in found.now)), "")
-    st.altair_chart(subject_chart(found, currency, colours(st.context.theme.type)), theme=None, width="stretch", key="rf_my_day")
+    draw(subject_chart(found, currency, colours(st.context.theme.type)), "rf_my_day", f"{currency or 'Calls'} per hour of the last 24 hours")
 
 
 # --- calls ---

@@ -11,7 +11,7 @@ from core.orders import Finding
 from core.text import amount, span
 from dashboards.block_buttons import block_buttons
 from dashboards.books_view import Block, at_switches
-from dashboards.charts import subject_chart
+from dashboards.charts import draw, subject_chart
 from dashboards.decision_dialog import decide, last_message
 from dashboards.layout import answered, heading, link, message, quiet, title
 from dashboards.rendering import block, ranges_of, title_of, utc
@@ -100,7 +100,7 @@ def traffic(whom: str, found: Traffic, is_past_known: bool) -> None:
     past = f"grey: the mean of the same hours of the {found.past_days:g} days before" if found.normal else "no day of its past is known"
     past = past if is_past_known else "its past is not read yet"
     heading("By hour", f"{currency or 'calls'} per hour, by the time when the end of a call was received, UTC; {past}")
-    st.altair_chart(subject_chart(found, currency, colours(st.context.theme.type)), theme=None, width="stretch", key="rf_subject_day")
+    draw(subject_chart(found, currency, colours(st.context.theme.type)), "rf_subject_day", f"{currency or 'Calls'} per hour of the last 24 hours")
 
 
 def where(visit: Visit, kind: str, value: str, from_ms: int) -> None:

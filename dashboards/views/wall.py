@@ -10,7 +10,7 @@ from books import reading
 from core.text import amount, clock, span
 from dashboards import money_at_risk
 from dashboards.block_buttons import block_buttons
-from dashboards.charts import money_chart, records_chart, sides
+from dashboards.charts import draw, money_chart, records_chart, sides
 from dashboards.decision_dialog import decide, last_message
 from dashboards.dispositions import dispositions_line
 from dashboards.money_at_risk import Risk, risk_tiles
@@ -25,7 +25,7 @@ from dashboards.visit import Visit
 from dashboards.world import AtRisk, world
 from services.subjects import Ask
 
-EVERY_S = 2.0
+EVERY_S = 1.0
 MAP, MAP_MS = "rf_map", 30_000
 SHOWN_ALERTS = 12
 SHOWN_BLOCKS = 25
@@ -40,7 +40,7 @@ def wall(visit: Visit) -> None:
     decide(visit)
 
 
-# --- refreshed every 2 s ---
+# --- refreshed every second ---
 
 
 @st.fragment(run_every=EVERY_S)
@@ -87,7 +87,7 @@ def where(visit: Visit, risk: Risk) -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         picture = world(_calm(visit, risk.at_risk), colours(st.context.theme.type))
-        st.altair_chart(picture, theme=None, width="stretch", key="rf_world", alt="A map of the world with a circle for each country")
+        draw(picture, "rf_world", "A map of the world with a circle for each country")
     with right:
         rows: list[tuple[str | Safe, ...]] = [
             (one.name, one.state, f"{one.alerts:,}", f"{amount(one.money)} {one.currency}")
@@ -122,10 +122,10 @@ def charts(sources: Sources, tenant: str) -> None:
         with column:
             legend = [tag("span", side, style=f"color: {shade}") for side, shade in sides(colour).items()]
             st.html(tag("h3", f"{currency} per second", tag("small", *legend, f"by the time when the end of a call was received, UTC{old}")))
-            st.altair_chart(money_chart(traffic.value, currency, colour), theme=None, width="stretch", key=f"rf_money_{currency}")
+            draw(money_chart(traffic.value, currency, colour), f"rf_money_{currency}", f"{currency} per second: sold, bought and margin")
     with columns[-1]:
         st.html(tag("h3", "Records per second", tag("small", f"UTC{old}")))
-        st.altair_chart(records_chart(traffic.value, colour), theme=None, width="stretch", key="rf_records")
+        draw(records_chart(traffic.value, colour), "rf_records", "Records per second")
 
 
 def alerts(sources: Sources, tenant: str, mask: Mask) -> None:
