@@ -12,9 +12,9 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from dashboards.points import money_points, records_points
+from dashboards.points import STEP_MS, money_points, records_points
 from dashboards.theme import Colours
-from dashboards.traffic import Traffic
+from dashboards.traffic import WINDOW_MS, Traffic
 from services.subjects import Step
 from services.subjects import Traffic as SubjectTraffic
 
@@ -22,6 +22,7 @@ Chart = dict[str, Any]
 """A Vega-Lite document with its `datasets` as frames."""
 
 HEIGHT = 165
+STEPS = WINDOW_MS // STEP_MS + 2  # the end of the last step, and one that begins before the window
 UTC_SECOND = {"field": "at", "type": "temporal", "title": "UTC", "format": "%H:%M:%S"}
 
 
@@ -39,7 +40,7 @@ def money_chart(traffic: Traffic, currency: str, colour: Colours) -> Chart:
     """Sold, bought and margin per second, in one currency."""
     points, known = money_points(traffic, currency), sides(colour)
     return {
-        "data": {"name": "points"}, "datasets": {"points": _timed(points, ("side",))},
+        "data": {"name": "points"}, "datasets": {"points": _timed(_filled(points, len(known) * STEPS), ("side",))},
         "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 1.6},
         "encoding": {
             "x": _time(points), "y": _rate(),
@@ -55,7 +56,7 @@ def records_chart(traffic: Traffic, colour: Colours) -> Chart:
     """Records per second."""
     points = records_points(traffic)
     return {
-        "data": {"name": "points"}, "datasets": {"points": _timed(points)},
+        "data": {"name": "points"}, "datasets": {"points": _timed(_filled(points, STEPS))},
         "mark": _area(colour.sold, 0.35, 1.4),
         "encoding": {"x": _time(points), "y": _rate(), "tooltip": [UTC_SECOND, _said("records per second", ",.1f")]},
         **_look(colour),
@@ -88,6 +89,11 @@ def subject_chart(traffic: SubjectTraffic, currency: str, colour: Colours, heigh
     }
 
 
+def _filled(points: list[dict[str, Any]], rows: int) -> list[dict[str, Any]]:
+    """Always as many rows: Streamlit draws a chart from nothing when their number changes. The last point stands for those that are missing."""
+    return points + points[-1:] * (rows - len(points))
+
+
 def _timed(points: list[dict[str, Any]], names: tuple[str, ...] = ()) -> pl.DataFrame:
     """The points as a frame, which is sent beside the document: new numbers leave the picture where it is."""
     return pl.DataFrame(points, {"at": pl.Int64, **dict.fromkeys(names, pl.String), "rate": pl.Float64}).with_columns(
@@ -96,8 +102,8 @@ def _timed(points: list[dict[str, Any]], names: tuple[str, ...] = ()) -> pl.Data
 
 
 def _time(points: list[dict[str, Any]]) -> Chart:
-    """A grid line per minute, or per two minutes."""
-    minutes = (points[-1]["at"] - points[0]["at"]) // 60_000 if points else 1
+    """A grid line per minute, or per two minutes. The number of steps moves by one: rounded, the axis stays, and the picture with it."""
+    minutes = round((points[-1]["at"] - points[0]["at"]) / 60_000) if points else 1
     axis = {
         "format": "%H:%M", "tickCount": max(1, minutes if minutes < 6 else min(12, minutes // 2)), "labelFlush": False, "labelOverlap": True,
         "labelSeparation": 8,

@@ -22,11 +22,10 @@ from dashboards.theme import colours
 from dashboards.tiles import table, tiles
 from dashboards.traffic import total
 from dashboards.visit import Visit
-from dashboards.world import AtRisk, world
+from dashboards.world import world
 from services.subjects import Ask
 
 EVERY_S = 1.0
-MAP, MAP_MS = "rf_map", 30_000
 SHOWN_ALERTS = 12
 SHOWN_BLOCKS = 25
 
@@ -72,21 +71,13 @@ def _risk(visit: Visit) -> Callable[[Ask], Risk]:
     return ask
 
 
-def _calm(visit: Visit, found: list[AtRisk]) -> list[AtRisk]:
-    """What the map shows: a new picture each half minute, because the browser draws a changed one from nothing, and a tick later is blank."""
-    drawn = st.session_state.get(MAP)
-    if not isinstance(drawn, tuple) or drawn[0] != visit.tenant or visit.now_ms - drawn[1] > MAP_MS:
-        drawn = st.session_state[MAP] = (visit.tenant, visit.now_ms, found)
-    return drawn[2]  # type: ignore[no-any-return]
-
-
 def where(visit: Visit, risk: Risk) -> None:
     """Where the money of alerted calls goes: a map, and the same as a table."""
     note = "of the alerts of the last 24 hours; red: something passes, blue: blocked, grey: let pass by a person"
     st.html(tag("h3", "Money at risk by destination", tag("small", note)))
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        picture = world(_calm(visit, risk.at_risk), colours(st.context.theme.type))
+        picture = world(risk.at_risk, colours(st.context.theme.type))
         draw(picture, "rf_world", "A map of the world with a circle for each country")
     with right:
         rows: list[tuple[str | Safe, ...]] = [

@@ -6,7 +6,9 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
+from dashboards.charts import money_chart
 from dashboards.points import money_points, records_points
+from dashboards.theme import LIGHT
 from dashboards.traffic import (
     RECENT_MS,
     WHOLE_EVERY_MS,
@@ -101,3 +103,8 @@ def test_charts_show_the_stored_sums():
     assert {point["rate"] for point in records_points(traffic)} == {3.0}
     assert {(point["side"], point["rate"]) for point in money_points(traffic, "EUR")} == {("sold", 2.0), ("bought", 1.0), ("margin", 1.0)}
     assert {point["rate"] for point in money_points(traffic, "USD")} == {0.0}
+    drawn = money_chart(traffic, "EUR", LIGHT)["datasets"]["points"]
+    assert drawn.unique().sort("at", "side").rows()[0][1:] == ("bought", 1.0) and drawn["rate"].unique().sort().to_list() == [1.0, 2.0]
+    sizes = {money_chart(Traffic(0, to_ms, dict.fromkeys(seconds, 3), money), "EUR", LIGHT)["datasets"]["points"].height
+             for to_ms in (1_000, 200_000, 203_000, 600_000, 900_000)}  # fmt: skip
+    assert len(sizes) == 1, "the number of rows is always the same"
