@@ -21,6 +21,7 @@ from pathlib import Path
 
 from figures import shares
 from stored_calls import fill
+from streamlit import config
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
@@ -30,7 +31,7 @@ from dashboards import current
 from dashboards.access import session_cookie
 from dashboards.desk import PAGES
 from dashboards.page_settings import PageSettings
-from dashboards.serve import PAGE
+from dashboards.serve import OPTIONS, PAGE
 from dashboards.warehouse_client import WarehouseClient
 from flows.warehouse_server import serve
 from ringfence.settings import Settings
@@ -158,6 +159,7 @@ def measure(home: Path, calls: int, days: float, visits: int, only: str) -> dict
 
 
 def main() -> None:
+    config.set_option("runner.postScriptGC", OPTIONS["runner.postScriptGC"])
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--calls", default="20000,200000", help="how many calls each side has")
     options.add_argument("--days", type=float, default=30)

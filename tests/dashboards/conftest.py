@@ -15,6 +15,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from streamlit import config
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
@@ -28,10 +29,12 @@ from dashboards import current
 from dashboards.access import session_cookie
 from dashboards.desk import PAGES
 from dashboards.page_settings import PageSettings
-from dashboards.serve import PAGE
+from dashboards.serve import OPTIONS, PAGE
 from flows.warehouse_server import serve
 from journal import create_topics, open_journal
 from warehouse import Warehouse, insert, open_warehouse
+
+config.set_option("runner.postScriptGC", OPTIONS["runner.postScriptGC"])  # as the pages are served: else each drawing walks all that is loaded
 
 LOOK, ACT = "the-token-to-look-at-it", "the-token-to-act-on-it"
 
