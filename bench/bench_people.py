@@ -3,7 +3,7 @@
 .venv/bin/python bench/bench_people.py [--people 10] [--minutes 2] [--home DIR]
 
 Each person is a WebSocket of its own that says what a browser says, and asks for each redraw when the page tells it to. Every other one stays on
-the wall, which is drawn again each 2 s; the others go from page to page, each time as a new visitor. The time of drawing is from the question to
+the wall, which is drawn again each second; the others go from page to page, each time as a new visitor. The time of drawing is from the question to
 the end of the script; what a browser takes to paint comes on top (`bench_page.py`). Freshness: how old the newest drawing of a wall is, at any time.
 """
 
