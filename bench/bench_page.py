@@ -67,7 +67,7 @@ def page_queries(client: Warehouse) -> None:
     asked = {
         "each 2 s: records of the last minute": queries.records_per_second(now_ms - MINUTE_MS),
         "each 2 s: money of the last minute": queries.money_per_second(now_ms - MINUTE_MS),
-        "each 2 s: how far it is stored": queries.stored_to(now_ms - 2 * MINUTE_MS),
+        "each 2 s: how far it is stored": queries.stored_to(now_ms - 2 * MINUTE_MS, range(1_004)),
         "each minute: records of 15 minutes": queries.records_per_second(now_ms - 15 * MINUTE_MS),
         "each minute: money of 15 minutes": queries.money_per_second(now_ms - 15 * MINUTE_MS),
         "each 10 s: which days have changed": queries.days(),

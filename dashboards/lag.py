@@ -52,10 +52,11 @@ class LagQuery:
         self._journal = self._journal or open_journal(self._dsn)
         partitions = range(self._journal.partitions(CALLS))
         for far_ms in (RECENT_MS,) if self._known else FAR_MS:
-            for row in self._client.ask(queries.stored_to(max(0, now_ms - far_ms))):
-                self._next_offset[row["partition"]] = max(self._next_offset.get(row["partition"], 0), row["last_offset"] + 1)
-            if all(partition in self._next_offset for partition in partitions):
+            wanted = partitions if self._known else [one for one in partitions if one not in self._next_offset]
+            if not wanted:
                 break
+            for row in self._client.ask(queries.stored_to(max(0, now_ms - far_ms), wanted)):
+                self._next_offset[row["partition"]] = max(self._next_offset.get(row["partition"], 0), row["last_offset"] + 1)
         self._known = True
         found = []
         for partition in partitions:

@@ -7,7 +7,7 @@ Money is exact, as Decimal(38, 9).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 Query = tuple[str, dict[str, Any]]
@@ -112,11 +112,12 @@ def money_per_second(since_ms: int = 0, tenant: str = "") -> Query:
     )
 
 
-def stored_to(since_ms: int = 0) -> Query:
-    """Partition, its highest offset, and when its newest record was received: of partitions with a record since then."""
+def stored_to(since_ms: int, partitions: Iterable[int]) -> Query:
+    """Partition, its highest offset, and when its newest record was received: of these partitions, where they have a record since then. The key
+    begins with tenant and partition, so that of others nothing is read."""
     return (
         "SELECT partition, max(offset) AS last_offset, max(learned_ms) AS newest_ms FROM records WHERE learned_ms >= {since_ms:Int64} "
-        "GROUP BY partition ORDER BY partition",
+        f"AND partition IN ({', '.join(str(int(one)) for one in partitions)}) GROUP BY partition ORDER BY partition",
         {"since_ms": since_ms},
     )
 

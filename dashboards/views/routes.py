@@ -25,7 +25,9 @@ def routes_and_margin(visit: Visit) -> None:
     title("Routes and margin", "what loses most first; by the time when the end of a call was received, UTC")
     since = str(st.segmented_control("Calls of the last", list(SINCE), default="24 hours", key="since", bind="query-params") or "24 hours")
     from_ms = visit.now_ms - SINCE.get(since, 86_400_000)
-    earned = visit.sources.asked(("margins", visit.tenant, since), lambda ask: margins.margins(ask, visit.tenant, from_ms, visit.now_ms), wait_s=3.0)
+    of_quality = ("quality", visit.tenant, since)
+    visit.sources.asked(of_quality, lambda ask: margins.quality(ask, visit.tenant, from_ms, visit.now_ms), wait_s=0.0)  # both at once
+    earned = visit.sources.asked(("margins", visit.tenant, since), lambda ask: margins.margins(ask, visit.tenant, from_ms, visit.now_ms))
     heading("Margin", "by destination and carrier")
     if answered(earned, visit.now_ms, "Margins") and earned.value is not None:
         if earned.value:
@@ -33,7 +35,7 @@ def routes_and_margin(visit: Visit) -> None:
             st.html(table(head, [_margin(visit, one) for one in earned.value], numbers_from=3))
         else:
             quiet("No priced call in that time.")
-    good = visit.sources.asked(("quality", visit.tenant, since), lambda ask: margins.quality(ask, visit.tenant, from_ms, visit.now_ms))
+    good = visit.sources.asked(of_quality, lambda ask: margins.quality(ask, visit.tenant, from_ms, visit.now_ms))
     heading("Quality", "of attempts, by carrier")
     if answered(good, visit.now_ms, "Qualities") and good.value is not None:
         if good.value:

@@ -32,8 +32,9 @@ def test_money_per_second_is_exact_and_counts_a_call_once(client, rows):
 
 def test_how_far_each_partition_is_stored(client, rows):
     insert(client, "records", rows.records(rows.record(1), rows.record(7), rows.record(5_000, partition=1)))
-    assert [tuple(row.values()) for row in ask(client, queries.stored_to())] == [(0, 7, rows.NOON + 7), (1, 5_000, rows.NOON + 5_000)]
-    assert [row["partition"] for row in ask(client, queries.stored_to(rows.NOON + 100))] == [1]
+    assert [tuple(row.values()) for row in ask(client, queries.stored_to(0, range(4)))] == [(0, 7, rows.NOON + 7), (1, 5_000, rows.NOON + 5_000)]
+    assert [row["partition"] for row in ask(client, queries.stored_to(rows.NOON + 100, range(4)))] == [1]
+    assert [row["partition"] for row in ask(client, queries.stored_to(0, [0, 3]))] == [0]
 
 
 def test_days_add_up_to_the_totals_and_only_a_day_that_got_rows_has_another_mark(client, rows):
