@@ -119,6 +119,7 @@ def test_every_query_answers_on_an_empty_warehouse_and_for_one_tenant(client):
     needed = {"absent_offsets": {"partition": 0}, "lost": {"learned_before_ms": 10}}
     needed |= {"unfinished": {"answered_before_ms": 10}, "dispositions_of_day": {"day": "20251125"}, "dispositions_below": {"ends": {0: 5}}}
     needed |= {"answers": {"from_ms": 0, "to_ms": 10}, "in_progress": {"answered_from_ms": 0}}
+    needed["stored_to"] = {"since_ms": 0, "partitions": [0]}
     for name, query in inspect.getmembers(queries, inspect.isfunction):
         if not name.startswith("_") and name not in ("latest", "priced", "counted", "changed"):  # parts of queries
             rows = ask(client, query(**needed.get(name, {})))
