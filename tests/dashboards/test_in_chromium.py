@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 from chromium import new_page, settled, visit
 from looks import faults
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Error, Page, Route, expect
 from running_up import Up
 from until import until
 
@@ -259,15 +259,19 @@ def by_keyboard(browser: Page, label: str) -> None:
 
 
 def choose(browser: Page, label: str, value: str) -> None:
-    """Chooses in a list by typing, and Enter."""
+    """Types into a list, and takes what it then shows. An answer that comes meanwhile, as after a download, closes the list: then again."""
     box = browser.get_by_role("combobox", name=re.compile(label)).last
 
     def chosen() -> bool:
         settled(browser)
+        box.click()
         box.fill(value)
-        browser.keyboard.press("Enter")
+        try:
+            browser.get_by_role("option", name=value, exact=True).click(timeout=3_000)
+        except Error:
+            return False
         settled(browser)
-        return box.input_value() == value  # an answer that came meanwhile may have drawn the list anew
+        return box.input_value() == value
 
     until(chosen, TIMEOUT_MS / 1000, f"{value!r} is chosen as {label!r}")
 
