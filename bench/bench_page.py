@@ -23,7 +23,7 @@ from core.clock import wall_clock_ms
 # isort: split
 from chromium import new_page, visit
 from running_up import Up
-from stored_calls import fill
+from stored_calls import FIRST_PARTITION, PARTITIONS, fill
 
 from warehouse import Warehouse, ask, migrate, open_warehouse, queries
 
@@ -65,9 +65,9 @@ def page_queries(client: Warehouse) -> None:
     now_ms = wall_clock_ms()
     days = [row["day"] for row in ask(client, queries.days())]
     asked = {
-        "each 2 s: records of the last minute": queries.records_per_second(now_ms - MINUTE_MS),
-        "each 2 s: money of the last minute": queries.money_per_second(now_ms - MINUTE_MS),
-        "each 2 s: how far it is stored": queries.stored_to(now_ms - 2 * MINUTE_MS, range(1_004)),
+        "each second: records of the last minute": queries.records_per_second(now_ms - MINUTE_MS),
+        "each second: money of the last minute": queries.money_per_second(now_ms - MINUTE_MS),
+        "each 2 s: how far it is stored": queries.stored_to(now_ms - 2 * MINUTE_MS, range(FIRST_PARTITION + PARTITIONS)),
         "each minute: records of 15 minutes": queries.records_per_second(now_ms - 15 * MINUTE_MS),
         "each minute: money of 15 minutes": queries.money_per_second(now_ms - 15 * MINUTE_MS),
         "each 10 s: which days have changed": queries.days(),

@@ -37,7 +37,7 @@ Value = TypeVar("Value")
 
 EVERY_S = 2.0
 LIVE_EVERY_S = 1.0
-"""What a wall shows is asked as often as it is drawn, so it is at most two seconds old."""
+"""The wall is drawn so often, and asks so often for what it shows: together about two seconds of age at most."""
 TOTALS_EVERY_S, TOTALS_SHARE = 10.0, 0.1
 """Counting a large day takes seconds: it is counted again after nine times as long."""
 FIRST_WAIT_S = 0.6

@@ -21,7 +21,7 @@ from dashboards.visit import Visit
 from services import part_metrics
 from services.backup import LastBackup, last_backup
 from services.status import SETTLED_MS, line
-from services.subjects import DAY_MS
+from services.subjects import DAY_MS, Ask
 from warehouse import queries
 
 EVERY_S = 3.0
@@ -123,8 +123,12 @@ def versions(visit: Visit) -> None:
 def rejects(visit: Visit) -> None:
     """Why records were not rated, and the newest rejects as they came."""
     since_ms = visit.now_ms - PAST_MS
-    rejected = ("rejects", visit.tenant)
-    visit.sources.asked(rejected, lambda ask: ask(queries.rejects(SHOWN, since_ms, visit.tenant)), wait_s=0.0, fresh_ms=10_000)  # both at once
+    of_rejects = ("rejects", visit.tenant)
+
+    def rejected(ask: Ask) -> list[dict[str, Any]]:
+        return ask(queries.rejects(SHOWN, since_ms, visit.tenant))
+
+    visit.sources.asked(of_rejects, rejected, wait_s=0.0, fresh_ms=10_000)  # it runs beside the reasons
     latest = visit.sources.asked(("reasons", visit.tenant), lambda ask: ask(queries.reasons(SHOWN, since_ms, visit.tenant)), fresh_ms=30_000)
     heading("Not rated", "records of the last 7 days, the most frequent reason first")
     if answered(latest, visit.now_ms, "Reasons") and latest.value is not None:
@@ -138,7 +142,7 @@ def rejects(visit: Visit) -> None:
             quiet("Every record was rated, or is an event of a call.")
     if not visit.tenant:
         lost(visit)
-    newest = visit.sources.asked(rejected, lambda ask: ask(queries.rejects(SHOWN, since_ms, visit.tenant)), fresh_ms=10_000)
+    newest = visit.sources.asked(of_rejects, rejected, fresh_ms=10_000)
     heading("Rejects", "the newest of the last 7 days, with their bytes as they came" + ("" if visit.may("numbers") else "; numbers are masked"))
     if answered(newest, visit.now_ms, "Rejects") and newest.value is not None:
         if not newest.value:

@@ -15,7 +15,7 @@ from dashboards.decision_dialog import decide, last_message
 from dashboards.dispositions import dispositions_line
 from dashboards.money_at_risk import Risk, risk_tiles
 from dashboards.rendering import Mask, alert, block
-from dashboards.sources import Sources
+from dashboards.sources import LIVE_EVERY_S, Sources
 from dashboards.state import STALE_MS, health, pill, problems, switch_table
 from dashboards.tags import Safe, joined, tag
 from dashboards.theme import colours
@@ -25,7 +25,6 @@ from dashboards.visit import Visit
 from dashboards.world import world
 from services.subjects import Ask
 
-EVERY_S = 1.0
 SHOWN_ALERTS = 12
 SHOWN_BLOCKS = 25
 
@@ -42,7 +41,7 @@ def wall(visit: Visit) -> None:
 # --- refreshed every second ---
 
 
-@st.fragment(run_every=EVERY_S)
+@st.fragment(run_every=LIVE_EVERY_S)
 def live(visit: Visit) -> None:
     """All live data. Each part shows the last answers and waits for no query."""
     sources, tenant = visit.sources, visit.tenant

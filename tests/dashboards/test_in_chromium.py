@@ -73,8 +73,8 @@ def browser(up: Up, request: pytest.FixtureRequest) -> Iterator[Page]:
     assert wrong == [], "\n".join(wrong)
 
 
-def refreshed_in_place(browser: Page) -> list[str | None]:
-    """Which of both charts and the map survive new numbers ("yes"). Another grid line, a dialog that opens, or a slow machine redraws them."""
+def refreshed_in_place(browser: Page) -> list[str]:
+    """Of both charts and the map: "yes" for each that new numbers leave where it is. Another grid line, a dialog or a slow machine redraws it."""
     browser.evaluate("for (const one of document.querySelectorAll('svg.marks')) one.dataset.mine = 'yes'")
     time.sleep(6)  # the map is asked for every 5 s
     return browser.evaluate("[...document.querySelectorAll('svg.marks')].map(one => one.dataset.mine || '')")
