@@ -72,7 +72,7 @@ def new(visit: Visit, policy: Policy) -> None:
         named = sorted(known, key=lambda name: detector_text(name).lower())
         name = st.selectbox("Detector", named, format_func=detector_text, key="rf_rule_detector", bind="query-params")
         detector = known[str(name)]
-        st.html(tag("div", f"{name} in a config file. It finds {detector.about}.", cls="rf-note"))
+        st.html(tag("div", f"It finds {detector.about}. Its name in a config file: {name}.", cls="rf-note"))
         notes = meanings(detector) if isinstance(detector, Detector) else {}
         with st.form("rf_rule", border=False):
             values = thresholds(policy, str(name))
