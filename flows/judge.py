@@ -188,7 +188,7 @@ def write(outcome: Outcome, to: Writers, at_ms: int) -> None:
     append(to.findings, [(place[f.finding_id], Entry(f.subject.encode(), encode(f), at_ms)) for f in outcome.findings])
     # 3. Rows, under the partition of their records. A crash before or between: the restart writes them again, and equal keys collapse.
     rows = []
-    for table in reversed(TABLES):  # `records` last: who finds a record's row stored finds its charges too (warehouse.owed.ends)
+    for table in reversed(TABLES):  # `records` last: who finds a record's row stored finds its charges too (warehouse.owed.unposted)
         frame = outcome.table(table)
         # A row of a call travels with the record that led to it.
         by = "record_partition" if "record_partition" in frame.columns else "partition"

@@ -257,7 +257,7 @@ class Storing:
         if self._client is None:
             self._client = open_warehouse(self._dsn, timeout_s=self._pace.answer_s)
         try:
-            for table in reversed(TABLES):  # `records` last, as judge wrote them: see warehouse.owed.ends
+            for table in reversed(TABLES):  # `records` last, as judge wrote them: see warehouse.owed.unposted
                 if table in rows:
                     insert(self._client, table, rows[table])
         except WarehouseDown:

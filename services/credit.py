@@ -17,9 +17,8 @@ from core.config import Account, Agreement, agreement_of, chain_of, party_of
 from core.decide import decide_all
 from core.ids import derived_id
 from core.orders import BlockOrder, Finding, Key, order_id
-from core.posted import Posted
 from rating.contracts import Terms
-from services import quotes
+from services import posting, quotes
 from services.in_force import View
 from services.quotes import QuoteRequest
 from services.subjects import Ask
@@ -86,9 +85,8 @@ def _ledger(conn: Connection, tenant: str, party: str) -> tuple[Money, Money]:
 
 def _unposted(conn: Connection, ask: Ask) -> Money:
     before = postings.last(conn).posted
-    after = Posted({int(row["partition"]): int(row["next_offset"]) for row in ask(owed.ends())}, before.runs)
     found: Money = {}
-    for row in ask(owed.by_party(State(before), State(after))):
+    for row in ask(owed.by_party(State(before), State(posting.stored(ask, before)))):
         if row["role"] == "sell":
             key = row["tenant"], row["party"], row["currency"]
             found[key] = found.get(key, 0) + int(row["nanos"])

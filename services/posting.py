@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from books import Connection, Engine, ledger, postings, reading, writing
@@ -74,19 +75,21 @@ def batches(
 def reached(asked: Ask, conn: Connection) -> Reached:
     """How far posting is. `asked` answers a query of the warehouse."""
     last = postings.last(conn)
-    behind = 0
-    for row in asked(owed.ends()):
-        first, end = int(row["first_offset"]), int(row["next_offset"])
-        behind += max(end - max(last.posted.ends.get(int(row["partition"]), 0), first), 0)
+    behind = sum(int(row["next_offset"]) - int(row["first_offset"]) for row in asked(owed.unposted(last.posted)))
     return Reached(last.number, last.at_ms, behind)
+
+
+def stored(asked: Ask, posted: Posted) -> Posted:
+    """A posted set with all live charges that are stored."""
+    return Posted({**posted.ends, **{int(row["partition"]): int(row["next_offset"]) for row in asked(owed.unposted(posted))}}, posted.runs)
 
 
 def _next(client: Warehouse, before: Posted, a_batch: int) -> Posted:
     """The next posted set: a piece of the live charges, and once all are posted whatever rating runs count now."""
     ends, behind = dict(before.ends), False
-    for row in ask(client, owed.ends()):
+    for row in ask(client, owed.unposted(before)):
         of, first, end = (int(row[name]) for name in ("partition", "first_offset", "next_offset"))
-        ends[of] = min(max(ends.get(of, 0), first) + a_batch, max(end, ends.get(of, 0)))
+        ends[of] = min(first + a_batch, end)
         behind |= ends[of] < end
     return Posted(ends, before.runs if behind else tuple(int(row["run"]) for row in ask(client, stored_runs.counting())))
 
@@ -147,7 +150,7 @@ def prove(installation: Installation) -> Proof:
             account, _ = accounts_of(row["tenant"], row["role"], row["level"], row["party"], row["agreement"], row["currency"])
             wanted[account] = wanted.get(account, 0) + int(row["nanos"]) * (1 if row["role"] == "sell" else -1)
             charges += int(row["charges"])
-        ahead = Posted({int(row["partition"]): int(row["next_offset"]) for row in ask(client, owed.ends())}, batch.posted.runs)
+        ahead = stored(partial(ask, client), batch.posted)
         unposted = sum(int(row["changes"]) for row in ask(client, owed.by_party(State(batch.posted), State(ahead))))
     compared = [
         Compared(one.tenant, one.party, one.agreement, one.currency, wanted.get(one, 0), entries.get(one, 0))

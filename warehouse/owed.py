@@ -95,10 +95,24 @@ def _one_of(before: State, after: State, instant: str) -> str:
     return f"{INSTANTS[instant]} < {max(before.end_ms, after.end_ms)}"
 
 
-def ends() -> Query:
-    """Partition, its first stored offset, and the first one whose charges may not be stored yet. The store inserts the rows of `records` after their
-    charges."""
-    return "SELECT partition, min(offset) AS first_offset, max(offset) + 1 AS next_offset FROM records GROUP BY partition ORDER BY partition", {}
+def unposted(posted: Posted) -> Query:
+    """Of each partition with stored records that are not in a posted set: the first of them, and the first offset whose charges may not be stored
+    yet. The store inserts the rows of `records` after their charges.
+
+    >>> unposted(Posted({0: 120}))[1]
+    {'known': [0], 'p0': 0, 'o0': 120}
+    """
+    # A range of the key per partition: what is posted is not read.
+    params: dict[str, Any] = {"known": list(posted.ends)}
+    ranges = ["partition NOT IN {known:Array(Int32)}"]
+    for at, (partition, end) in enumerate(posted.ends.items()):
+        ranges.append(f"(partition = {{p{at}:Int32}} AND offset >= {{o{at}:Int64}})")
+        params |= {f"p{at}": partition, f"o{at}": end}
+    return (
+        f"SELECT partition, min(offset) AS first_offset, max(offset) + 1 AS next_offset FROM records WHERE {' OR '.join(ranges)} "
+        "GROUP BY partition ORDER BY partition",
+        params,
+    )
 
 
 def by_party(before: State, after: State, tenant: str = "") -> Query:
