@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from books import alerts, audit, tables
 from books.upsert import put
+from core.detector_names import detector_text
 from core.facts import Facts
 from core.ids import derived_id
 from core.orders import BlockOrder, Finding
@@ -135,7 +136,7 @@ def quiet_findings(conn: sa.Connection, orders: Sequence[BlockOrder], now_ms: in
             bucket = order.created_at_ms // Policy().episode_ms
             one = next((quiet for key, quiet in live.items() if order.finding_id == derived_id("finding", *key, bucket)), None)
         if one:
-            found[order.finding_id] = f"{one.who} said that {one.subject} is not fraud ({one.detector}): {one.why}"
+            found[order.finding_id] = f"{one.who} said that {one.subject} is not fraud ({detector_text(one.detector)}): {one.why}"
     return found
 
 

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from books import Connection, alerts, audit, orders, verdicts
 from books.verdicts import WORDS, Verdict, Word
+from core.detector_names import detector_text
 from core.durations import text as span_of
 from core.orders import Finding
 from core.policy import Policy
@@ -106,14 +107,14 @@ def text_of(given: GivenVerdict) -> str:
 
     >>> one = Verdict("f", "t1", "burst", "account", "acme", "not fraud", "anna", "their campaign", 0, 0, "", None)
     >>> text_of(GivenVerdict(one, lifted=["o1"], quiet_until_ms=7 * 86_400_000))
-    'acme: not fraud. 1 order is lifted. burst is quiet about it for 7d.'
+    'acme: not fraud. 1 order is lifted. “burst of money” is quiet about it for 7d.'
     """
     one = given.verdict
     parts = [f"{one.subject}: {one.verdict}."]
     if given.lifted:
         parts.append("1 order is lifted." if len(given.lifted) == 1 else f"{len(given.lifted):,} orders are lifted.")
     if given.quiet_until_ms:
-        parts.append(f"{one.detector} is quiet about it for {span_of(given.quiet_until_ms - one.at_ms)}.")  # type: ignore[arg-type]
+        parts.append(f"“{detector_text(one.detector)}” is quiet about it for {span_of(given.quiet_until_ms - one.at_ms)}.")  # type: ignore[arg-type]
     if given.spread_to:
         parts.append(f"{len(given.spread_to):,} other open alert{'s' * (len(given.spread_to) != 1)} about it got the same verdict.")
     return " ".join(parts)

@@ -11,13 +11,14 @@ import streamlit as st
 from books import Connection, alerts, reading
 from books import cases as stored
 from books.cases import Case
+from core.detector_names import detector_text
 from core.money import to_decimal
 from core.orders import Finding
 from core.text import amount
 from dashboards.acting import Prepared, act, download
 from dashboards.figures import day, when
 from dashboards.layout import again, answered, back, heading, link, message, quiet, title
-from dashboards.rendering import detector_text, ranges_of, title_of
+from dashboards.rendering import ranges_of, title_of
 from dashboards.tags import Safe, tag
 from dashboards.tiles import table, tile
 from dashboards.visit import Visit

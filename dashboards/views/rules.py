@@ -11,6 +11,7 @@ import streamlit as st
 
 from books import Connection, Unavailable, reading
 from books.rule_changes import RuleChange, State
+from core.detector_names import detector_text
 from core.policy import Policy
 from core.roles import Right
 from dashboards import jobs
@@ -18,7 +19,6 @@ from dashboards.acting import act
 from dashboards.figures import by_currency, day
 from dashboards.figures import change as money_change
 from dashboards.layout import answered, back, facts, heading, link, message, quiet, title
-from dashboards.rendering import detector_text
 from dashboards.tags import Safe, tag
 from dashboards.tiles import table
 from dashboards.visit import Visit

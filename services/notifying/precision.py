@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from books import Connection, verdicts
+from core.detector_names import detector_text
 from core.notify import LATE_MS, Event
 from detectors.drift import Watched
 from services.verdicts import drifting
@@ -20,7 +21,7 @@ def fallen(tenant: str, watched: Iterable[Watched], since_ms: int) -> Iterator[E
     """
     >>> [one] = fallen("t1", [Watched("burst", 120, 0.6, 60, 0.2, [(1_000, 0.67, 0.4)])], 500)
     >>> print(one.text)
-    Of the last 60 alerts of burst that people judged, 20 % were fraud; of the 60 before them, 100 %. See which they called wrong \
+    Of the last 60 alerts of “burst of money” that people judged, 20 % were fraud; of the 60 before them, 100 %. See which they called wrong \
 (`ringfence models verdicts`), and change the detector's threshold in the rule lab, or train its scorer again.
     >>> one.about, one.severity
     ('drift/t1/burst/1000', 'normal')
@@ -28,11 +29,12 @@ def fallen(tenant: str, watched: Iterable[Watched], since_ms: int) -> Iterator[E
     for one in watched:
         earlier = one.verdicts - one.window
         before = (one.precision * one.verdicts - one.now * one.window) / max(earlier, 1)
+        name = f"“{detector_text(one.detector)}”"
         said = (
-            f"Of the last {one.window} alerts of {one.detector} that people judged, {round(100 * one.now)} % were fraud; of the {earlier} before "
+            f"Of the last {one.window} alerts of {name} that people judged, {round(100 * one.now)} % were fraud; of the {earlier} before "
             f"them, {round(100 * before)} %. See which they called wrong (`ringfence models verdicts`), and change the detector's threshold in the "
             "rule lab, or train its scorer again."
         )
         for at_ms, _, _ in one.drifts:
             if at_ms >= since_ms and one.now < before:
-                yield Event(f"drift/{tenant}/{one.detector}/{at_ms}", tenant, "normal", at_ms, f"{one.detector} is right less often", said)
+                yield Event(f"drift/{tenant}/{one.detector}/{at_ms}", tenant, "normal", at_ms, f"{name} is right less often", said)

@@ -9,9 +9,7 @@ from core.facts import Facts
 from core.orders import BlockOrder, Finding, Key
 from core.text import masked
 from dashboards.books_view import Alert
-from dashboards.rendering import DETECTORS, alert, alert_text
-from detectors import caps, route_tests, unpriced_caps
-from detectors.registry import detectors, spanning
+from dashboards.rendering import alert, alert_text
 
 NOW_MS = 1_772_438_400_000
 KEY = Key(tenant="t1", account="acme", a_number="436641234567", b_range="960900")
@@ -66,9 +64,3 @@ def test_viewers_see_masked_numbers(dialled):
     shown = alert(Alert(finding(facts), order("waiting", "asked")), NOW_MS, masked)
     assert "cannot be read or priced" in shown and dialled not in shown
     assert dialled in alert(Alert(finding(facts), None), NOW_MS, lambda text, plain: text)
-
-
-def test_every_detector_has_a_name_for_people():
-    of_caps = {f"cap_{name}" for name in (*caps.CAP_NAMES, *unpriced_caps.CAP_NAMES, "first_seen")}
-    known = {one.name for one in (*detectors(), *spanning())} | of_caps | set(route_tests.DETECTORS.values()) | {"credit"}
-    assert known <= set(DETECTORS)

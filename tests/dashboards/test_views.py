@@ -77,7 +77,7 @@ def test_a_verdict_is_two_presses_and_is_shown_with_who_gave_it(as_, house):
     view = as_("analyst").open("alerts").press("rf_verdict_not_fraud")
     assert view.at.selectbox(key="rf_for").value == "7 days"
     view.press("rf_do")
-    assert "not fraud. 1 order is lifted. burst is quiet about it for 7d." in view.text
+    assert "not fraud. 1 order is lifted. “burst of money” is quiet about it for 7d." in view.text
     with reading(house.engine) as conn:
         assert [(one.verdict, one.who) for one in verdicts.every(conn, "t1")] == [("not fraud", "anna")]
     assert "anna said" in view.refreshed().text

@@ -60,7 +60,7 @@ def test_not_fraud_lifts_the_orders_of_the_alert_and_keeps_its_detector_quiet(co
     assert comes(conn, order("f1", 2)) == "suppressed"
     assert comes(conn, order("f2", 2)) == "shadow"  # another detector speaks on
     stored = orders.find(conn, "f1-2")
-    assert stored is not None and stored.status_why == "anna said that acme>88213 is not fraud (burst): their campaign"
+    assert stored is not None and stored.status_why == "anna said that acme>88213 is not fraud (burst of money): their campaign"
 
 
 def test_an_order_that_comes_before_its_finding_is_held_back_as_well(conn):
@@ -153,7 +153,7 @@ def test_the_command_stores_a_verdict_and_says_what_follows(tmp_path):
         alert(conn, "f1", at_ms=wall_clock_ms())
     run = CliRunner().invoke
     said = run(app, ["alerts", "verdict", "f1", "not fraud", "--why", "their campaign", "--who", "anna", "--quiet", "2d", "--home", str(tmp_path)])
-    assert said.output.strip() == "acme>88213: not fraud. burst is quiet about it for 2d.", said.output
+    assert said.output.strip() == "acme>88213: not fraud. “burst of money” is quiet about it for 2d.", said.output
     listed = run(app, ["alerts", "list", "--home", str(tmp_path)]).output
     assert "not fraud (anna: their campaign)" in listed
     assert "acme is sending" in run(app, ["alerts", "show", "f1", "--home", str(tmp_path)]).output

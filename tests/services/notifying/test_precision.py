@@ -31,8 +31,9 @@ GOOD, BAD = ["fraud"] * 32, ["fraud", *["not fraud"] * 4] * 5
 def test_a_fall_is_one_event_whoever_asks_again(conn):
     judged(conn, GOOD + BAD)
     [one] = events(conn, NOW)
-    assert (one.tenant, one.severity, one.title) == ("t1", "normal", "burst is right less often") and one.about.startswith("drift/t1/burst/")
-    assert re.match(r"Of the last \d+ alerts of burst that people judged, \d+ % were fraud; of the \d+ before them, \d\d+ %", one.text)
+    assert (one.tenant, one.severity, one.title) == ("t1", "normal", "“burst of money” is right less often")
+    assert one.about.startswith("drift/t1/burst/")
+    assert re.match(r"Of the last \d+ alerts of “burst of money” that people judged, \d+ % were fraud; of the \d+ before them, \d\d+ %", one.text)
     assert events(conn, NOW + 15_000) == [one]
 
 
