@@ -25,8 +25,9 @@ from streamlit import config
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
-from books import users, writing
+from books import alerts, users, writing
 from core.clock import wall_clock_ms
+from core.orders import Finding, Key
 from dashboards import current
 from dashboards.access import session_cookie
 from dashboards.desk import PAGES
@@ -42,6 +43,7 @@ from warehouse import Warehouse, migrate, open_warehouse
 TOKEN = "the-token-of-this-bench"
 SUBJECTS = {"account": "account-0", "carrier": "carrier-3", "trunk": "account-0-sbc", "number": "{number}", "range": "88213"}
 """The busiest account, trunk and range that are stored, a carrier, and the number of a call."""
+ALERT = "the alert of this bench"
 AGAIN_S = 0.05
 KINDS = ("usable", "wall", "cpu")
 
@@ -124,11 +126,23 @@ def pages(only: str, number: str) -> Iterator[tuple[str, str, dict[str, str]]]:
         if entry.path == "subject":
             for kind, value in SUBJECTS.items():
                 yield f"subject: {kind}", "subject", {"kind": kind, "of": value.format(number=f"+{number}")}
+        elif entry.path == "alerts":
+            yield "alerts: the account's", "alerts", {"alert": ALERT}
         elif entry.path == "calls":
             yield "calls of an account", "calls", {"kind": "account", "of": SUBJECTS["account"]}
             yield "calls of a number", "calls", {"kind": "number", "of": f"+{number}"}
         else:
             yield entry.path, entry.path, {}
+
+
+def alert() -> Finding:
+    """About the busiest account."""
+    now_ms, account = wall_clock_ms(), SUBJECTS["account"]
+    return Finding(
+        finding_id=ALERT, tenant="t1", detector="burst", subject_kind="account", subject=account, detected_at_ms=now_ms, first_ms=now_ms - 60_000,
+        last_ms=now_ms, calls=40, exposure_nanos=10**11, currency="EUR", score=2.0, reason="", example_call_ids=[],
+        key=Key(tenant="t1", account=account),
+    )  # fmt: skip
 
 
 def measure(home: Path, calls: int, days: float, visits: int, only: str) -> dict[str, list[tuple[float, ...]]]:
@@ -141,6 +155,7 @@ def measure(home: Path, calls: int, days: float, visits: int, only: str) -> dict
             if not users.every(conn):
                 users.add(conn, "ann", "", "bench", "a bench", wall_clock_ms())
                 users.set_role(conn, "ann", "t1", "tenant-admin", True, "bench", "a bench", wall_clock_ms())
+            alerts.upsert(conn, alert(), wall_clock_ms())
         prepared, took = Recorded(), (time.perf_counter(), time.process_time())
         prepared.prepare(current.install(settings).ask, 0, math.inf)
         print(f"  after the start of the pages: the days of the waterfall in {time.perf_counter() - took[0]:.1f} s, "

@@ -1,15 +1,19 @@
-"""Small tables about a subject."""
+"""What several pages ask about a subject."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from core.orders import Finding
+from dashboards.polled import Latest
+from dashboards.sources import Sources
 from services import alert_desk, call_desk
-from services.subjects import DAY_MS, Ask
+from services.subjects import DAY_MS, Ask, Step, week_before
 from warehouse import subjects
 
 SHOWN = 8
+PAST_FRESH_MS = 600_000
 
 
 class ExampleCall(NamedTuple):
@@ -20,6 +24,12 @@ class ExampleCall(NamedTuple):
     b_number: str
     carrier: str
     talk_ms: int
+
+
+def past_of(sources: Sources, of: Mapping[str, str], tenant: str, before_ms: int) -> Latest[dict[int, Step]]:
+    """The week before, apart from what is shown beside it: it has many times as many calls, changes once an hour, and nobody should wait for it."""
+    key = ("past", tenant, *of.items(), before_ms)
+    return sources.asked(key, lambda ask: week_before(ask, of, tenant, before_ms), wait_s=0.0, fresh_ms=PAST_FRESH_MS)
 
 
 def example_calls(ask: Ask, call_ids: list[str], finding: Finding) -> list[ExampleCall]:

@@ -107,14 +107,10 @@ def fields_of(key: Key) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def day(ask: Ask, subject: Mapping[str, str], tenant: str, now_ms: int, past: Mapping[int, Step] | None = None) -> Traffic:
-    """The last 24 hours by hour, beside the mean of the same hours of the seven days before. `past`: what `week_before` has found; None = ask."""
-    past = week_before(ask, subject, tenant, now_ms) if past is None else past
+def day(ask: Ask, subject: Mapping[str, str], tenant: str, now_ms: int) -> Traffic:
+    """The last 24 hours by hour, without their normal: see `beside_hours`."""
     start_ms = day_of(now_ms)
-    hours = range(start_ms, start_ms + DAY_MS, HOUR_MS)
-    steps = _steps(ask, subject, tenant, hours.start, hours.stop, HOUR_MS)
-    found = Traffic(HOUR_MS, tuple(steps.get(at, Step(at)) for at in hours), (), 0, _currencies(steps))
-    return beside(found, past)
+    return _traffic(ask, subject, tenant, range(start_ms, start_ms + DAY_MS, HOUR_MS))
 
 
 def day_of(now_ms: int) -> int:
@@ -126,34 +122,41 @@ def day_of(now_ms: int) -> int:
     return now_ms - now_ms % HOUR_MS + HOUR_MS - DAY_MS
 
 
-def week_before(ask: Ask, subject: Mapping[str, str], tenant: str, now_ms: int) -> dict[int, Step]:
-    """The hours of the seven days before the last 24: a page that asks for them apart shows today at once."""
-    start_ms = day_of(now_ms)
-    return _steps(ask, subject, tenant, start_ms - PAST_DAYS * DAY_MS, start_ms, HOUR_MS)
+def hour(ask: Ask, subject: Mapping[str, str], tenant: str, now_ms: int) -> Traffic:
+    """The last hour by minute, without its normal: see `beside_mean`."""
+    end_ms = now_ms - now_ms % MINUTE_MS + MINUTE_MS
+    return _traffic(ask, subject, tenant, range(end_ms - HOUR_MS, end_ms, MINUTE_MS))
 
 
-def beside(today: Traffic, past: Mapping[int, Step]) -> Traffic:
+def hour_of(now_ms: int) -> int:
+    """Before when the past of `hour` ends: with a full hour, so that it is asked for once an hour.
+
+    >>> hour_of(3 * HOUR_MS + MINUTE_MS)
+    7200000
+    """
+    start_ms = now_ms - now_ms % MINUTE_MS + MINUTE_MS - HOUR_MS
+    return start_ms - start_ms % HOUR_MS
+
+
+def week_before(ask: Ask, subject: Mapping[str, str], tenant: str, before_ms: int) -> dict[int, Step]:
+    """The hours of the seven days before a full hour. It has many times the calls of what is shown beside it: asked for apart, nobody waits."""
+    return _steps(ask, subject, tenant, before_ms - PAST_DAYS * DAY_MS, before_ms, HOUR_MS)
+
+
+def beside_hours(today: Traffic, past: Mapping[int, Step]) -> Traffic:
     """The hours of a day beside the mean of the same hours of `week_before`."""
     start_ms = today.now[0].at_ms
     days = min(PAST_DAYS, -(-max(0, start_ms - min(past, default=start_ms)) // DAY_MS))
     backs = range(1, days + 1)
     normal = [mean([past[at] for back in backs if (at := one.at_ms - back * DAY_MS) in past], days, one.at_ms) for one in today.now] if days else []
-    return replace(today, normal=tuple(normal), past_days=days, currencies=_currencies({**past, **{one.at_ms: one for one in today.now}}))
+    return replace(today, normal=tuple(normal), past_days=days, currencies=_currencies([*past.values(), *today.now]))
 
 
-def hour(ask: Ask, subject: Mapping[str, str], tenant: str, now_ms: int) -> Traffic:
-    """The last hour by minute, beside the mean minute of the week before it."""
-    end_ms = now_ms - now_ms % MINUTE_MS + MINUTE_MS
-    start_ms = end_ms - HOUR_MS
-    steps = _steps(ask, subject, tenant, start_ms, end_ms, MINUTE_MS)
-    past = _steps(ask, subject, tenant, start_ms - PAST_DAYS * DAY_MS, start_ms, HOUR_MS)
-    minutes = range(start_ms, end_ms, MINUTE_MS)
-    known_ms = start_ms - min(past, default=start_ms)
-    normal: list[Step] = []
-    if known_ms > 0:
-        normal = [mean(list(past.values()), max(1, known_ms // MINUTE_MS), at) for at in minutes]
-    currencies = _currencies({**past, **steps})
-    return Traffic(MINUTE_MS, tuple(steps.get(at, Step(at)) for at in minutes), tuple(normal), known_ms / DAY_MS, currencies)
+def beside_mean(traffic: Traffic, past: Mapping[int, Step], before_ms: int) -> Traffic:
+    """The steps of an hour beside the mean step of `week_before`, which ended at `before_ms`: from its first call on."""
+    known_ms = before_ms - min(past, default=before_ms)
+    of_all = [mean(list(past.values()), known_ms // traffic.step_ms, one.at_ms) for one in traffic.now] if known_ms else []
+    return replace(traffic, normal=tuple(of_all), past_days=known_ms / DAY_MS, currencies=_currencies([*past.values(), *traffic.now]))
 
 
 def mean(steps: Sequence[Step], count: int, at_ms: int) -> Step:
@@ -228,6 +231,11 @@ def _touches(key: Key, kind: str, value: str) -> bool:
     return kind == "range" and bool(key.b_range) and (key.b_range.startswith(value) or value.startswith(key.b_range))
 
 
+def _traffic(ask: Ask, subject: Mapping[str, str], tenant: str, times: range) -> Traffic:
+    steps = _steps(ask, subject, tenant, times.start, times.stop, times.step)
+    return Traffic(times.step, tuple(steps.get(at, Step(at)) for at in times), (), 0, _currencies(list(steps.values())))
+
+
 def _steps(ask: Ask, subject: Mapping[str, str], tenant: str, from_ms: int, to_ms: int, step_ms: int) -> dict[int, Step]:
     money = _money(ask(subjects.money_by_step(subject, tenant, from_ms, to_ms, step_ms)))
     rows = ask(subjects.calls_by_step(subject, tenant, from_ms, to_ms, step_ms))
@@ -251,10 +259,10 @@ def _added(money: Sequence[tuple[str, Decimal, Decimal]]) -> tuple[tuple[str, De
     return tuple((name, *both) for name, both in sorted(sums.items()) if any(both))
 
 
-def _currencies(steps: Mapping[int, Step]) -> tuple[str, ...]:
+def _currencies(steps: Sequence[Step]) -> tuple[str, ...]:
     """The currency of most steps first."""
     counts: dict[str, int] = {}
-    for step in steps.values():
+    for step in steps:
         for name, _, _ in step.money:
             counts[name] = counts.get(name, 0) + 1
     return tuple(sorted(counts, key=lambda name: (-counts[name], name)))

@@ -8,14 +8,15 @@ import streamlit as st
 
 from books import Unavailable, reading
 from core import explain
+from core.detector_names import detector_text
 from core.money import to_decimal
 from core.orders import Key
 from core.text import amount, moment, span
 from dashboards.charts import draw, subject_chart
 from dashboards.decision_dialog import Choice, choose, decide, last_message
 from dashboards.layout import answered, heading, link, message, quiet, title
-from dashboards.rendering import alert_text, detector_text, key_text, ranges_of, status_badge, title_of, utc
-from dashboards.subject_tables import example_calls
+from dashboards.rendering import alert_text, key_text, ranges_of, status_badge, title_of, utc
+from dashboards.subject_questions import example_calls, past_of
 from dashboards.tags import Safe, tag
 from dashboards.theme import colours
 from dashboards.tiles import table
@@ -223,13 +224,15 @@ def past(visit: Visit, one: Queued) -> None:
     finding, subject = one.finding, alert_desk.subject_of(one.finding)
     if not subject:
         return
-    key = ("hour", finding.tenant, *subject.items())
+    key, before_ms = ("hour", finding.tenant, *subject.items()), subjects.hour_of(visit.now_ms)
     latest = visit.sources.asked(key, lambda ask: subjects.hour(ask, subject, finding.tenant, visit.now_ms), fresh_ms=10_000)
     if not answered(latest, visit.now_ms, "Its traffic") or latest.value is None:
         return
-    traffic = latest.value
+    before = past_of(visit.sources, subject, finding.tenant, before_ms)
+    traffic = subjects.beside_mean(latest.value, before.value or {}, before_ms)
     currency = finding.currency if finding.currency in traffic.currencies else next(iter(traffic.currencies), "")
     known = f"grey: its mean minute over the {span(round(traffic.past_days * 86_400_000))} before" if traffic.normal else "no past is known"
+    known = known if before.value is not None else f"its past is not read yet {before.error}".rstrip()
     heading("Its last hour", f"{currency or 'calls'} per minute, by the time when the end of a call was received, UTC; {known}")
     chart = subject_chart(traffic, currency, colours(st.context.theme.type), 150)
     draw(chart, "rf_alert_hour", f"{currency or 'Calls'} per minute of the last hour")

@@ -16,6 +16,7 @@ from dashboards.figures import day, minor
 from dashboards.layout import again, heading, message, quiet, title
 from dashboards.polled import Latest
 from dashboards.sources import Sources
+from dashboards.subject_questions import past_of
 from dashboards.tags import Safe, tag
 from dashboards.theme import colours
 from dashboards.tiles import table, tile
@@ -116,13 +117,13 @@ def traffic(mine: Customer, account: str) -> None:
     """The last 24 hours, as they happen."""
     key = ("portal day", mine.tenant, mine.party, account)
     of = {"account": account}
-    latest = mine.sources.asked(key, lambda ask: subjects.day(ask, of, mine.tenant, mine.now_ms, {}), fresh_ms=5_000)
-    of_past = ("portal past", mine.tenant, mine.party, account, subjects.day_of(mine.now_ms))
-    past = mine.sources.asked(of_past, lambda ask: subjects.week_before(ask, of, mine.tenant, mine.now_ms), wait_s=0.5, fresh_ms=600_000)
+    latest = mine.sources.asked(key, lambda ask: subjects.day(ask, of, mine.tenant, mine.now_ms), fresh_ms=5_000)
+    before_ms = subjects.day_of(mine.now_ms)
+    past = past_of(mine.sources, of, mine.tenant, before_ms)
     heading("The last 24 hours", "per hour; grey: the same hours of the week before, on average")
     if not ready(latest, "Your usage") or latest.value is None:
         return
-    found: Traffic = subjects.beside(latest.value, past.value or {})
+    found: Traffic = subjects.beside_hours(latest.value, past.value or {})
     calls, answered = (sum(getattr(step, name) for step in found.now) for name in ("calls", "answered"))
     talk_ms = sum(step.talk_ms for step in found.now)
     tiles = [tile("Calls", f"{calls:,}", "", f"{answered:,} answered"), tile("Talk", span(talk_ms) if talk_ms else "0")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from books import configs, reading
 from core import record
 from core.text import span, visible
 from dashboards.layout import answered, facts, heading, quiet, title
+from dashboards.polled import Latest
 from dashboards.rendering import utc
 from dashboards.state import health as chips
 from dashboards.state import pill, problems, switch_table
@@ -21,7 +23,7 @@ from dashboards.visit import Visit
 from services import part_metrics
 from services.backup import LastBackup, last_backup
 from services.status import SETTLED_MS, line
-from services.subjects import DAY_MS, Ask
+from services.subjects import DAY_MS
 from warehouse import queries
 
 EVERY_S = 3.0
@@ -37,8 +39,17 @@ def health(visit: Visit) -> None:
     if not visit.allowed("look"):
         return
     title("Health", "the whole installation; rejects are those of the tenant that is chosen")
+    since_ms = visit.now_ms - PAST_MS
+    asked = visit.sources.asked
+    reasons = partial(asked, ("reasons", visit.tenant), lambda ask: ask(queries.reasons(SHOWN, since_ms, visit.tenant)), fresh_ms=30_000)
+    newest = partial(asked, ("rejects", visit.tenant), lambda ask: ask(queries.rejects(SHOWN, since_ms, visit.tenant)), fresh_ms=10_000)
+    for begin in (reasons, newest):  # they look through a week, while what is live is drawn
+        begin(wait_s=0.0)
     live(visit)
-    rejects(visit)
+    not_rated(visit, reasons())
+    if not visit.tenant:
+        lost(visit)
+    rejects(visit, newest())
 
 
 @st.fragment(run_every=EVERY_S)
@@ -120,16 +131,8 @@ def versions(visit: Visit) -> None:
     )  # fmt: skip
 
 
-def rejects(visit: Visit) -> None:
-    """Why records were not rated, and the newest rejects as they came."""
-    since_ms = visit.now_ms - PAST_MS
-    of_rejects = ("rejects", visit.tenant)
-
-    def rejected(ask: Ask) -> list[dict[str, Any]]:
-        return ask(queries.rejects(SHOWN, since_ms, visit.tenant))
-
-    visit.sources.asked(of_rejects, rejected, wait_s=0.0, fresh_ms=10_000)  # it runs beside the reasons
-    latest = visit.sources.asked(("reasons", visit.tenant), lambda ask: ask(queries.reasons(SHOWN, since_ms, visit.tenant)), fresh_ms=30_000)
+def not_rated(visit: Visit, latest: Latest[list[dict[str, Any]]]) -> None:
+    """Why records were not rated."""
     heading("Not rated", "records of the last 7 days, the most frequent reason first")
     if answered(latest, visit.now_ms, "Reasons") and latest.value is not None:
         rows: list[tuple[str | Safe, ...]] = [
@@ -140,9 +143,10 @@ def rejects(visit: Visit) -> None:
             st.html(table(("", "reason", "last received", "records"), rows, numbers_from=3))
         else:
             quiet("Every record was rated, or is an event of a call.")
-    if not visit.tenant:
-        lost(visit)
-    newest = visit.sources.asked(of_rejects, rejected, fresh_ms=10_000)
+
+
+def rejects(visit: Visit, newest: Latest[list[dict[str, Any]]]) -> None:
+    """The newest rejects as they came."""
     heading("Rejects", "the newest of the last 7 days, with their bytes as they came" + ("" if visit.may("numbers") else "; numbers are masked"))
     if answered(newest, visit.now_ms, "Rejects") and newest.value is not None:
         if not newest.value:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from books import configs, reading
@@ -15,7 +17,6 @@ from dashboards.visit import Visit
 from services import margins, route_tests, routes
 from services.in_force import View
 from services.margins import Margin, Quality
-from services.subjects import Ask
 
 SINCE = {"1 hour": 3_600_000, "24 hours": 86_400_000, "7 days": 7 * 86_400_000}
 
@@ -26,13 +27,12 @@ def routes_and_margin(visit: Visit) -> None:
     title("Routes and margin", "what loses most first; by the time when the end of a call was received, UTC")
     since = str(st.segmented_control("Calls of the last", list(SINCE), default="24 hours", key="since", bind="query-params") or "24 hours")
     from_ms = visit.now_ms - SINCE.get(since, 86_400_000)
-    of_quality = ("quality", visit.tenant, since)
-
-    def quality(ask: Ask) -> list[Quality]:
-        return margins.quality(ask, visit.tenant, from_ms, visit.now_ms)
-
-    visit.sources.asked(of_quality, quality, wait_s=0.0)  # it runs beside the margins
-    earned = visit.sources.asked(("margins", visit.tenant, since), lambda ask: margins.margins(ask, visit.tenant, from_ms, visit.now_ms))
+    asked = visit.sources.asked
+    of_margins = partial(asked, ("margins", visit.tenant, since), lambda ask: margins.margins(ask, visit.tenant, from_ms, visit.now_ms))
+    of_quality = partial(asked, ("quality", visit.tenant, since), lambda ask: margins.quality(ask, visit.tenant, from_ms, visit.now_ms))
+    for begin in (of_margins, of_quality):  # they are read beside each other
+        begin(wait_s=0.0)
+    earned = of_margins()
     heading("Margin", "by destination and carrier")
     if answered(earned, visit.now_ms, "Margins") and earned.value is not None:
         if earned.value:
@@ -40,7 +40,7 @@ def routes_and_margin(visit: Visit) -> None:
             st.html(table(head, [_margin(visit, one) for one in earned.value], numbers_from=3))
         else:
             quiet("No priced call in that time.")
-    good = visit.sources.asked(of_quality, quality)
+    good = of_quality()
     heading("Quality", "of attempts, by carrier")
     if answered(good, visit.now_ms, "Qualities") and good.value is not None:
         if good.value:

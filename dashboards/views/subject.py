@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
+from typing import TypeVar
 
 import streamlit as st
 
@@ -14,14 +17,18 @@ from dashboards.books_view import Block, at_switches
 from dashboards.charts import draw, subject_chart
 from dashboards.decision_dialog import decide, last_message
 from dashboards.layout import answered, heading, link, message, quiet, title
+from dashboards.polled import Latest
 from dashboards.rendering import block, ranges_of, title_of, utc
+from dashboards.subject_questions import past_of
 from dashboards.tags import Safe, joined, tag
 from dashboards.theme import colours
 from dashboards.tiles import table, tile
 from dashboards.visit import Visit
 from services import subjects
 from services.errors import ServiceError
-from services.subjects import Destination, Partner, Traffic
+from services.subjects import Ask, Destination, Partner, Traffic
+
+Value = TypeVar("Value")
 
 PARTNERS = {
     "number": ("account", "caller", "called", "carrier"), "range": ("account", "caller", "carrier"), "account": ("caller", "range", "carrier"),
@@ -29,7 +36,6 @@ PARTNERS = {
 }  # fmt: skip
 """With whom each kind of subject is shown."""
 NAMES = {"account": "Accounts", "caller": "Callers", "called": "Called numbers", "carrier": "Carriers", "range": "Called ranges", "trunk": "Trunks"}
-PAST_FRESH_MS = 600_000
 KIND_OF = {"account": "account", "caller": "number", "called": "number", "carrier": "carrier", "range": "range", "trunk": "trunk"}
 
 
@@ -60,22 +66,32 @@ def subject(visit: Visit) -> None:
 
 def shown(visit: Visit, kind: str, value: str) -> None:
     """What is known of it."""
-    of, now_ms = {kind: value}, visit.now_ms
-    # Its past apart, and after its day: it has seven times as many calls, changes once an hour, and nobody should wait for it.
-    of_past = ("past", visit.tenant, kind, value, subjects.day_of(now_ms))
-    latest = visit.sources.asked(("day", visit.tenant, kind, value), lambda ask: subjects.day(ask, of, visit.tenant, now_ms, {}))
-    past = visit.sources.asked(of_past, lambda ask: subjects.week_before(ask, of, visit.tenant, now_ms), wait_s=0.0, fresh_ms=PAST_FRESH_MS)
+    of, tenant, now_ms = {kind: value}, visit.tenant, visit.now_ms
+    from_ms = now_ms - subjects.DAY_MS
+
+    def reading_of(name: str, question: Callable[[Ask], Value], *arguments: str) -> Callable[..., Latest[Value]]:
+        return partial(visit.sources.asked, (name, tenant, kind, value, *arguments), question)
+
+    today = reading_of("day", lambda ask: subjects.day(ask, of, tenant, now_ms))
+    places = reading_of("destinations", lambda ask: subjects.destinations(ask, of, tenant, from_ms, now_ms))
+    sides = {
+        by: reading_of("partners", partial(subjects.partners, subject=of, tenant=tenant, from_ms=from_ms, to_ms=now_ms, by=by), by)
+        for by in PARTNERS[kind]
+    }
+    for begin in (places, today, *sides.values()):  # they are read beside each other, the longest first
+        begin(wait_s=0.0)
+    latest = today()
+    past = past_of(visit.sources, of, tenant, subjects.day_of(now_ms))
     whom = visit.mask(f"+{value}", () if kind == "number" else (value,)) if kind in ("number", "range") else value
     if answered(latest, now_ms, "Its traffic") and latest.value is not None:
-        traffic(whom, subjects.beside(latest.value, past.value or {}), past.value is not None)
+        traffic(whom, subjects.beside_hours(latest.value, past.value or {}), past.value is not None)
         if past.value is None:
             answered(past, now_ms, "Its past")
     left, right = st.columns([3, 2], gap="medium")
-    from_ms = now_ms - subjects.DAY_MS
     with left:
-        where(visit, kind, value, from_ms)
-        for by in PARTNERS[kind]:
-            with_whom(visit, kind, value, by, from_ms)
+        where(visit, places())
+        for by, read in sides.items():
+            with_whom(visit, by, read())
     with right:
         if visit.may("fraud"):
             fraud(visit, kind, value)
@@ -103,10 +119,8 @@ def traffic(whom: str, found: Traffic, is_past_known: bool) -> None:
     draw(subject_chart(found, currency, colours(st.context.theme.type)), "rf_subject_day", f"{currency or 'Calls'} per hour of the last 24 hours")
 
 
-def where(visit: Visit, kind: str, value: str, from_ms: int) -> None:
+def where(visit: Visit, latest: Latest[list[Destination]]) -> None:
     """Where its money goes."""
-    key = ("destinations", visit.tenant, kind, value)
-    latest = visit.sources.asked(key, lambda ask: subjects.destinations(ask, {kind: value}, visit.tenant, from_ms, visit.now_ms))
     heading("Destinations", "the last 24 hours, the most sold first")
     if answered(latest, visit.now_ms, "Destinations") and latest.value is not None:
         if not latest.value:
@@ -125,10 +139,8 @@ def _destination(one: Destination) -> tuple[str | Safe, ...]:
     return one.name or "not known", f"{one.calls:,}", span(one.billable_s * 1000), f"{amount(one.sell)} {one.sell_currency}", bought, shown_margin
 
 
-def with_whom(visit: Visit, kind: str, value: str, by: str, from_ms: int) -> None:
+def with_whom(visit: Visit, by: str, latest: Latest[list[Partner]]) -> None:
     """The longest talk by one of the other sides."""
-    key = ("partners", visit.tenant, kind, value, by)
-    latest = visit.sources.asked(key, lambda ask: subjects.partners(ask, {kind: value}, visit.tenant, from_ms, visit.now_ms, by))
     if not answered(latest, visit.now_ms, NAMES[by]) or not latest.value:
         return
     heading(NAMES[by], "the last 24 hours, the longest talk first")
