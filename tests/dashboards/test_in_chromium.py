@@ -67,8 +67,9 @@ def browser(up: Up, request: pytest.FixtureRequest) -> Iterator[Page]:
 
         page.route("**/*", only_here)
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+        page.on("console", lambda message: wrong.append(f"{message.text} {message.location['url']}") if message.type == "error" else None)
         yield page
+        print(f"at the end: {page.url}\n{page.locator('body').inner_text()[:2_000]}")  # pytest shows it of a test that failed
     assert outside == [], "nothing is fetched from outside"
     assert wrong == [], "\n".join(wrong)
 
@@ -211,6 +212,7 @@ def test_a_second_tab_goes_on_and_a_session_that_is_over_leads_to_the_sign_in(up
     browser.get_by_label("Password").fill(PASSWORD)
     browser.keyboard.press("Enter")
     expect(browser.locator(".rf-tile").first).to_be_visible()
+    expect(browser.locator("svg.marks").nth(2)).to_be_visible()  # after the sign-out nothing more can be fetched
     tab = browser.context.new_page()
     tab.goto(f"{home}/health")
     expect(tab.locator("h2.rf-page")).to_contain_text("Health")
