@@ -34,6 +34,8 @@ PACKED = (
     (b"PAR1", "a Parquet file (of calls: set format: parquet)"), (b"\x89PNG", "a picture (PNG)"), (b"\xff\xd8\xff", "a picture (JPEG)"),
 )  # fmt: skip
 
+WEB_PAGE = "a web page, perhaps of a sign-in"
+
 NOT_TEXT = frozenset({"idna", "punycode", "raw_unicode_escape", "unicode_escape", "undefined", "mbcs", "oem"})
 
 
@@ -216,6 +218,17 @@ def is_data(cells: Iterable[str]) -> bool:
 # --- bytes ---
 
 
+def kind_of(head: bytes) -> str:
+    """What a file is that begins with `head`, where that is another kind than text; "" = it may be text.
+
+    >>> kind_of(b"%PDF-1.7"), kind_of(b" <!DOCTYPE html>"), kind_of(b"prefix;rate")
+    ('a PDF', 'a web page, perhaps of a sign-in', '')
+    """
+    if head.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
+        return WEB_PAGE
+    return next((what for magic, what in PACKED if head.startswith(magic)), "")
+
+
 def encoding_of(head: bytes, declared: str = "") -> str:
     """The encoding of a file that begins with `head`: by its byte order mark, else the `declared` one, else UTF-8.
 
@@ -231,11 +244,10 @@ def encoding_of(head: bytes, declared: str = "") -> str:
             return encoding
     if declared:
         return _with_order(head, codecs.lookup(declared).name)
-    for magic, what in PACKED:
-        if head.startswith(magic):
-            raise ValueError(f"this is {what}, not text; unpack it, or save it as CSV (UTF-8)")
-    if head.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
-        raise ValueError("this is a web page, perhaps of a sign-in, not a table; open the link in a browser, and save the file itself")
+    if kind := kind_of(head):
+        if kind == WEB_PAGE:
+            raise ValueError(f"this is {kind}, not a table; open the link in a browser, and save the file itself")
+        raise ValueError(f"this is {kind}, not text; unpack it, or save it as CSV (UTF-8)")
     even, odd = head[0:64:2], head[1:64:2]
     for zeros, letters, encoding in ((odd, even, "utf-16-le"), (even, odd, "utf-16-be")):
         if len(zeros) > 1 and zeros.count(0) > 0.7 * len(zeros) and letters.count(0) == 0:

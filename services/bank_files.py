@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 
 import mt940
@@ -19,6 +20,7 @@ from assurance.rounding import decimals_of, to_minor
 from books import Connection, bank_entries, invoices, payments
 from books.bank_entries import BankEntry
 from books.invoices import Invoice
+from core.delimited import kind_of
 from core.ids import derived_id
 from core.money import to_nanos
 from core.text import visible
@@ -28,6 +30,8 @@ from services.installation import tenant_of
 
 MOST_BYTES = 50_000_000
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+OTHER_CAMT = {"BkToCstmrAcctRpt": "a report of a day that goes on (CAMT.052)", "BkToCstmrDbtCdtNtfctn": "a notice of single entries (CAMT.054)"}
+"""Messages whose entries the statement has again."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,11 @@ def read(content: bytes, file: str, tenant: str, now_ms: int) -> list[BankEntry]
     """The entries of a statement that came in; what went out is left out. Raises `BadArgument`, which names what cannot be read."""
     if len(content) > MOST_BYTES:
         raise BadArgument(f"{file} has more than {MOST_BYTES // 10**6} MB: split it.")
+    if kind := kind_of(content[:64]):
+        raise BadArgument(f"{file} is {kind}: download the statement itself, as CAMT.053 (XML) or MT940.")
     text = content.lstrip(b"\xef\xbb\xbf \r\n\t")
+    if not text:
+        raise BadArgument(f"{file} is empty.")
     found = list(_camt(text, file) if text.startswith((b"<", *UTF_16)) else _mt940(content, file))
     return [
         BankEntry(
@@ -61,6 +69,9 @@ def _camt(content: bytes, file: str) -> Iterator[tuple[str, str, str, str, int, 
         raise BadArgument(f"{file} is no XML: {wrong.msg}.") from None
     statements = root.findall(".//{*}Stmt")
     if not statements:
+        other = next((text for name, text in OTHER_CAMT.items() if root.find(f"{{*}}{name}") is not None), "")
+        if other:
+            raise BadArgument(f"{file} is {other}: import the statement (CAMT.053), which has its entries again.")
         raise BadArgument(f"{file} is no CAMT.053: it has no statement (Stmt).")
 
     def at(node: etree._Element, path: str) -> str:
@@ -70,6 +81,8 @@ def _camt(content: bytes, file: str) -> Iterator[tuple[str, str, str, str, int, 
     for statement in statements:
         account = at(statement, ".//{*}Acct/{*}Id//{*}IBAN") or at(statement, ".//{*}Acct/{*}Id//{*}Id")
         number = at(statement, "{*}Id")
+        if not account:
+            raise BadArgument(f"{file}, statement {number}: it names no account (Acct/Id).")
         used: dict[str, int] = {}
         for place, entry in enumerate(statement.findall("{*}Ntry")):
             amount = entry.find("{*}Amt")
@@ -83,6 +96,9 @@ def _camt(content: bytes, file: str) -> Iterator[tuple[str, str, str, str, int, 
             reference += f"#{used[reference]}" if used[reference] > 1 else ""
             currency, where = amount.get("Ccy", ""), f"statement {number}, entry {place + 1}"
             whole = _nanos(amount.text or "", file, where)
+            if not whole:
+                continue
+            _check(currency, day, whole, f"{file}, {where}")
             for piece, (nanos, details) in enumerate(_pieces(entry, currency, whole, file, where)):
                 texts = [" ".join((one.text or "").split()) for detail in details for one in detail.findall(".//{*}RmtInf//{*}Ustrd")]
                 texts += [at(detail, path) for detail in details for path in (".//{*}CdtrRefInf/{*}Ref", ".//{*}EndToEndId")]
@@ -114,8 +130,10 @@ def _mt940(content: bytes, file: str) -> Iterator[tuple[str, str, str, str, int,
             break
         except UnicodeDecodeError:
             continue
-    if ":61:" not in text and ":60F:" not in text:
-        raise BadArgument(f"{file} is neither CAMT.053 (XML) nor MT940 (it has no :60F: and no :61:).")
+    if ":60F:" not in text and ":60M:" not in text:
+        if ":34F:" in text:
+            raise BadArgument(f"{file} is a report of a day that goes on (MT942): import the statement (MT940), which has its entries again.")
+        raise BadArgument(f"{file} is neither CAMT.053 (XML) nor MT940 (it has no :60F:, the balance at the beginning).")
     for at, line in enumerate(text.splitlines(), 1):
         if line.startswith(":61:") and not _ENTRY.match(line):
             raise BadArgument(f"{file}, line {at}: {visible(line)[:60]!r} is no entry of MT940: date, C or D, and an amount with a comma.")
@@ -131,6 +149,8 @@ def _statement(text: str, file: str, line: int) -> Iterator[tuple[str, str, str,
     except Exception as wrong:  # noqa: BLE001 - the library raises plain exceptions of many kinds, some with pages of text
         raise BadArgument(f"{file}, the statement from line {line}: cannot be read as MT940 ({type(wrong).__name__}).") from None
     account = str(statement.data.get("account_identification") or "")
+    if not account:
+        raise BadArgument(f"{file}, the statement from line {line}: it names no account (:25:).")
     number = f"{statement.data.get('statement_number') or ''}/{statement.data.get('sequence_number') or ''}"  # begins anew each year
     for place, one in enumerate(statement.transactions):
         data = one.data
@@ -142,7 +162,20 @@ def _statement(text: str, file: str, line: int) -> Iterator[tuple[str, str, str,
         nanos = _nanos(str(amount), file, f"the statement from line {line}, entry {place + 1}")
         day = f"{data['date'].year:04d}-{data['date'].month:02d}-{data['date'].day:02d}"
         currency, iban = data["amount"].currency or str(data.get("currency") or ""), str(data.get("applicant_iban") or "")
+        _check(currency, day, nanos, f"{file}, the statement from line {line}, entry {place + 1}")
         yield account, f"{number} {day}", str(place), currency, nanos, " ".join(details.split()), name, iban, day
+
+
+def _check(currency: str, day: str, nanos: int, place: str) -> None:
+    """Without these an entry is no payment, and its account, statement and place do not identify it."""
+    if not re.fullmatch("[A-Z]{3}", currency):
+        raise BadArgument(f"{place}: {visible(currency)[:20]!r} is no currency.")
+    try:
+        date.fromisoformat(day)
+    except ValueError:
+        raise BadArgument(f"{place}: {visible(day)[:20]!r} is no value date.") from None
+    if nanos < 0:
+        raise BadArgument(f"{place}: an amount is never below 0: credit or debit says whether it came in.")
 
 
 def _nanos(text: str, file: str, place: str) -> int:

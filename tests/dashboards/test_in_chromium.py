@@ -3,6 +3,7 @@ to the block, a finance person's day from the run of invoices to the carrier's c
 
 from __future__ import annotations
 
+import logging
 import re
 import subprocess
 import sys
@@ -24,6 +25,8 @@ from books import reading as books_reading
 from ringfence.settings import Settings
 from services import reading
 from warehouse import ask
+
+log = logging.getLogger(__name__)
 
 TIMEOUT_MS = 60_000
 PASSWORD = "correct horse battery"
@@ -69,7 +72,7 @@ def browser(up: Up, request: pytest.FixtureRequest) -> Iterator[Page]:
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("console", lambda message: wrong.append(f"{message.text} {message.location['url']}") if message.type == "error" else None)
         yield page
-        print(f"at the end: {page.url}\n{page.locator('body').inner_text()[:2_000]}")  # pytest shows it of a test that failed
+        log.warning("at the end: %s\n%s", page.url, page.locator("body").inner_text()[:2_000])  # pytest shows it of a test that failed
     assert outside == [], "nothing is fetched from outside"
     assert wrong == [], "\n".join(wrong)
 

@@ -192,6 +192,11 @@ def test_a_number_that_ends_another_one_is_not_named(conn):
         (b"<Document/>", "is no CAMT.053: it has no statement"),
         (b"date,amount\n1,2\n", "is neither CAMT.053 .* nor MT940"),
         (camt("EUR ten CRDT B1 | x | y"), r"statement 2025-12, entry 1: 'ten' is not a decimal amount"),
+        (camt("EUR -5.00 CRDT B1 | x | y"), "statement 2025-12, entry 1: an amount is never below 0"),
+        (camt("€ 5.00 CRDT B1 | x | y"), "statement 2025-12, entry 1: '€' is no currency"),
+        (camt("EUR 5.00 CRDT B1 | x | y").replace(b"2025-12-15", b"2025-13-15"), "statement 2025-12, entry 1: '2025-13-15' is no value date"),
+        (camt("EUR 5.00 CRDT B1 | x | y").replace(b"<IBAN>AT611904300234573201</IBAN>", b""), r"statement 2025-12: it names no account \(Acct/Id\)"),
+        (MT940.replace(":25:AT611904300234573201\n", "").encode(), r"the statement from line 1: it names no account \(:25:\)"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused_with_its_place(content, fault):
@@ -205,3 +210,28 @@ def test_an_entity_is_not_expanded():
     )
     (entry,) = read(bomb.encode(), "x", "t1", NOW)
     assert "root" not in entry.name and entry.text == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "is empty"),
+        (b"\xef\xbb\xbf\r\n ", "is empty"),
+        (b"\x89PNG\r\n\x1a\n", r"is a picture \(PNG\): download the statement itself"),
+        (b"PK\x03\x04\x14", "is a spreadsheet or a zip archive: download"),
+        (b"%PDF-1.7", "is a PDF: download"),
+        (b"\n<!DOCTYPE html><html><body>Sign in<br></body>", "is a web page, perhaps of a sign-in: download"),
+        (b"<Document><BkToCstmrAcctRpt/></Document>", r"is a report of a day that goes on \(CAMT.052\): import the statement \(CAMT.053\)"),
+        (b"<d:Document xmlns:d='urn:camt'><d:BkToCstmrDbtCdtNtfctn/></d:Document>", r"is a notice of single entries \(CAMT.054\): import"),
+        (MT940.replace(":60F:C251214EUR1000,00", ":34F:EURD0,").encode(), r"is a report of a day that goes on \(MT942\): import"),
+        (camt("EUR 5.00 CRDT B1 | x | y")[:-30], "is no XML"),
+    ],
+)
+def test_another_kind_of_file_is_named_for_what_it_is(conn, content, what):
+    with pytest.raises(BadArgument, match=f"statement.xml {what}"):
+        import_file(conn, "", content, "statement.xml", "ops", NOW)
+    assert bank_entries.waiting(conn, "t1") == []
+
+
+def test_a_credit_of_nothing_is_no_payment():
+    assert entries(camt("EUR 0.00 CRDT B1 | Bank | interest", "EUR 1.00 CRDT B2 | x | y")) == ["3201 1 y"]
