@@ -24,7 +24,7 @@ class BankEntry(NamedTuple):
     iban: str
     value_day: str
     nanos: int
-    state: str  # matched | unmatched
+    state: str  # matched | unmatched | dismissed
     why: str
     payment: str
     at_ms: int
@@ -61,6 +61,12 @@ def matched(conn: sa.Connection, entry: str, payment: str, why: str) -> None:
     """An entry that waited is a payment now."""
     t = tables.bank_entries
     conn.execute(sa.update(t).where(t.c.id == entry).values(state="matched", payment=payment, why=why))
+
+
+def dismissed(conn: sa.Connection, entry: str, why: str) -> None:
+    """An entry that waited is no payment of a party."""
+    t = tables.bank_entries
+    conn.execute(sa.update(t).where(t.c.id == entry).values(state="dismissed", why=why))
 
 
 def _read(row: sa.Row[tuple[object, ...]]) -> BankEntry:

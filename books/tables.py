@@ -533,7 +533,7 @@ bank_entries = sa.Table(  # of a bank's files: which payment each became, or why
     *_key("id"),  # derived from the account, statement and entry
     *_text("tenant", "file", "account", "currency", "text", "name", "iban", "value_day"),
     *_nanos(),
-    *_text("state", "why", "payment"),  # matched | unmatched
+    *_text("state", "why", "payment"),  # matched | unmatched | dismissed
     *_ms("at_ms"),
     sa.Index("ix_bank_entries_state", "tenant", "state"),
 )

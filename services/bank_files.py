@@ -17,7 +17,7 @@ import mt940
 from lxml import etree
 
 from assurance.rounding import decimals_of, to_minor
-from books import Connection, bank_entries, invoices, payments
+from books import Connection, audit, bank_entries, invoices, payments
 from books.bank_entries import BankEntry
 from books.invoices import Invoice
 from core.delimited import kind_of
@@ -214,16 +214,33 @@ def import_file(conn: Connection, tenant: str, content: bytes, file: str, who: s
 
 def assign(conn: Connection, tenant: str, name: str, party: str, who: str, now_ms: int) -> desk.Recorded:
     """Gives an entry that waits to a party."""
+    entry = _open(conn, tenant, name)
+    done = desk.record(
+        conn, entry.tenant, party, _plain(entry.nanos), entry.currency, entry.text[:140] or entry.id, entry.value_day, who, now_ms, source=entry.id
+    )
+    bank_entries.matched(conn, entry.id, done.payment.id, f"by {who}")
+    return done
+
+
+def dismiss(conn: Connection, tenant: str, name: str, who: str, why: str, now_ms: int) -> BankEntry:
+    """Says that an entry is no payment of a party (interest, a refund of the bank): it waits no more. `assign` takes it back."""
+    if not why.strip():
+        raise BadArgument("Say why the entry is nobody's payment.")
+    entry = _open(conn, tenant, name)
+    bank_entries.dismissed(conn, entry.id, f"nobody's payment, by {who}: {why}")
+    audit.note(conn, who, "dismissed a bank entry", f"{entry.tenant} {entry.id}", why, now_ms)
+    return entry
+
+
+def _open(conn: Connection, tenant: str, name: str) -> BankEntry:
+    """An entry that is no payment."""
     tenant = tenant_of(conn, tenant)
     entry = bank_entries.find(conn, name)
     if entry is None or entry.tenant != tenant:
         raise UnknownName(f"There is no bank entry {name!r}: `ringfence payments waiting` lists them.")
     if entry.state == "matched":
         raise desk.Refused(f"{name} is payment {entry.payment} already.")
-    done = desk.record(conn, tenant, party, _plain(entry.nanos), entry.currency, entry.text[:140] or entry.id, entry.value_day, who, now_ms,
-                       source=entry.id)  # fmt: skip
-    bank_entries.matched(conn, entry.id, done.payment.id, f"by {who}")
-    return done
+    return entry
 
 
 def _paid(conn: Connection, entry: BankEntry, party: str, numbers: Sequence[str], who: str, now_ms: int) -> desk.Recorded | str:

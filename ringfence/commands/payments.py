@@ -18,7 +18,7 @@ EPILOG = """
 
 `ringfence payments import statement.xml`: CAMT.053 or MT940; the same file again changes nothing
 
-`ringfence payments waiting`, then `ringfence payments assign bank-0123... --party acme`
+`ringfence payments waiting`, then `ringfence payments assign bank-0123... --party acme`, or `ringfence payments dismiss bank-0123... --why interest`
 
 `ringfence payments statement --party acme --currency EUR`
 
@@ -112,6 +112,23 @@ def assign(
     with books(options.settings_of(home).installation) as conn:
         done = bank_files.assign(conn, tenant, entry, party, options.login(who), wall_clock_ms())
     typer.echo(f"It is payment {done.payment.id} of {party}.")
+
+
+@app.command(epilog=EPILOG)
+def dismiss(
+    entry: Annotated[str, typer.Argument(help="The entry, as `waiting` shows it.", show_default=False)],
+    why: Why = "",
+    who: Who = "",
+    tenant: Tenant = "",
+    home: Home = None,
+) -> None:
+    """Say that an entry that waits is nobody's payment: interest, a refund of the bank. `assign` takes it back."""
+    from services import bank_files
+    from services.installation import books
+
+    with books(options.settings_of(home).installation) as conn:
+        done = bank_files.dismiss(conn, tenant, entry, options.login(who), why, wall_clock_ms())
+    typer.echo(f"{_nanos(done.nanos)} {done.currency} of {done.value_day} waits no more.")
 
 
 @app.command(epilog=EPILOG)

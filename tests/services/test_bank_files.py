@@ -111,6 +111,19 @@ def test_an_entry_that_waits_is_given_to_a_party_by_a_person(conn):
         bank_files.assign(conn, "", entry.id, "blue", "ops", NOW)
 
 
+def test_an_entry_that_is_nobodys_payment_is_dismissed_and_may_be_taken_back(conn):
+    outcome(conn, camt("EUR 8.00 CRDT B1 | Bank | interest"))
+    (entry,) = bank_entries.waiting(conn, "t1")
+    with pytest.raises(BadArgument, match="Say why"):
+        bank_files.dismiss(conn, "", entry.id, "ops", " ", NOW)
+    bank_files.dismiss(conn, "", entry.id, "ops", "interest", NOW)
+    assert bank_entries.waiting(conn, "t1") == []
+    assert outcome(conn, camt("EUR 8.00 CRDT B1 | Bank | interest")) == ([], [], 1), "the file again does not bring it back"
+    assert bank_files.assign(conn, "", entry.id, "acme", "ops", NOW).allocated == [("RF-2025-000001", 800)]
+    with pytest.raises(payments.Refused, match="already"):
+        bank_files.dismiss(conn, "", entry.id, "ops", "interest", NOW)
+
+
 def test_mt940_is_read_as_well(conn):
     assert outcome(conn, MT940.encode()) == (["its text names RF-2025-000001"], [], 0)
     assert outcome(conn, MT940.encode()) == ([], [], 1)
