@@ -41,6 +41,7 @@ def visit(page: Page, link: str, within_s: float = 120.0) -> None:
 
 
 def settled(page: Page) -> None:
-    """Wait until Streamlit, if the page is one of its, has drawn the last answer: a field of the answer before it may still stand there."""
+    """Wait until Streamlit, if the page is one of its, has drawn the last answer, charts too: fields of the one before may still stand there."""
     page.locator("[data-testid=stApp]:not([data-test-script-state=notRunning])").wait_for(state="detached")
     page.get_by_text(": being read.").first.wait_for(state="hidden")
+    page.get_by_test_id("stSkeleton").first.wait_for(state="hidden")
