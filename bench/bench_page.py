@@ -109,10 +109,10 @@ def main() -> None:
                 visit(page, link)
                 page.wait_for_selector(".rf-tile b")
             time.sleep(SETTLE_S)
-            visits(link, arguments.visits)
-            token = json.loads((home / "state" / "secrets.json").read_text())["warehouse_token"]
+            secrets = json.loads((home / "state" / "secrets.json").read_text())
+            visits(f"{link.partition('?')[0]}?look={secrets['pages_look_token']}", arguments.visits)  # the code in the link is spent
             address = up.until_output(r"SELECT +http://(\S+)")
-            client = open_warehouse(f"http://ringfence:{token}@{address}", timeout_s=60)
+            client = open_warehouse(f"http://ringfence:{secrets['warehouse_token']}@{address}", timeout_s=60)
             page_queries(client)
             client.close()
             memory(up)

@@ -85,8 +85,9 @@ def _ledger(conn: Connection, tenant: str, party: str) -> tuple[Money, Money]:
 
 def _unposted(conn: Connection, ask: Ask) -> Money:
     before = postings.last(conn).posted
+    after, since_ms, _ = posting.stored(ask, before)
     found: Money = {}
-    for row in ask(owed.by_party(State(before), State(posting.stored(ask, before)))):
+    for row in ask(owed.by_party(State(before), State(after), since_ms=since_ms)):
         if row["role"] == "sell":
             key = row["tenant"], row["party"], row["currency"]
             found[key] = found.get(key, 0) + int(row["nanos"])

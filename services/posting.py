@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from books import Connection, Engine, ledger, postings, reading, writing
 from books.ledger import Account, Transfer
@@ -18,7 +18,7 @@ from core.money import to_text
 from core.posted import Posted
 from services import reading as warehouse_reading
 from services.installation import Installation, opened_books
-from services.subjects import Ask
+from services.subjects import HOUR_MS, Ask
 from warehouse import Warehouse, ask, owed
 from warehouse import runs as stored_runs
 from warehouse.owed import State
@@ -58,10 +58,13 @@ def batches(
     while True:
         with reading(engine) as conn:
             before = postings.last(conn)
-        after = _next(client, before.posted, a_batch)
+        after, since_ms, more = stored(partial(ask, client), before.posted, a_batch)
+        runs = before.posted.runs if more else tuple(int(row["run"]) for row in ask(client, stored_runs.counting()))
+        if runs != before.posted.runs:  # with the last of the live charges; it changes what counts of any time
+            after, since_ms = Posted(after.ends, runs), 0
         if after == before.posted:
             return
-        rows = ask(client, owed.by_party(State(before.posted), State(after)))
+        rows = ask(client, owed.by_party(State(before.posted), State(after), since_ms=since_ms))
         transfers = list(_transfers(before.number + 1, rows))
         changes = sum(int(row["changes"]) for row in rows)
         with writing(engine, row_locks=True) as conn:
@@ -79,19 +82,24 @@ def reached(asked: Ask, conn: Connection) -> Reached:
     return Reached(last.number, last.at_ms, behind)
 
 
-def stored(asked: Ask, posted: Posted) -> Posted:
-    """A posted set with all live charges that are stored."""
-    return Posted({**posted.ends, **{int(row["partition"]): int(row["next_offset"]) for row in asked(owed.unposted(posted))}}, posted.runs)
+class Stored(NamedTuple):
+    """A posted set with further live charges, and a time before which none of these was learned of (0 = not known). `more`: not all are in it."""
+
+    posted: Posted
+    since_ms: int
+    more: bool
 
 
-def _next(client: Warehouse, before: Posted, a_batch: int) -> Posted:
-    """The next posted set: a piece of the live charges, and once all are posted whatever rating runs count now."""
-    ends, behind = dict(before.ends), False
-    for row in ask(client, owed.unposted(before)):
-        of, first, end = (int(row[name]) for name in ("partition", "first_offset", "next_offset"))
-        ends[of] = min(first + a_batch, end)
-        behind |= ends[of] < end
-    return Posted(ends, before.runs if behind else tuple(int(row["run"]) for row in ask(client, stored_runs.counting())))
+def stored(asked: Ask, posted: Posted, most: int = 2**62) -> Stored:
+    """A posted set with the live charges that are stored, of each partition at most those of so many offsets."""
+    rows = asked(owed.unposted(posted))
+    ends = {int(row["partition"]): min(int(row["first_offset"]) + most, int(row["next_offset"])) for row in rows}
+    # Whatever a charge was made for, a record or a tick that ended a call, stands behind the last posted record, and the journal's times grow with
+    # its offsets; where its clock was set back, the records tell. The hour is for a tick between the two.
+    times = [one for row in rows for one in (row["posted_ms"], row["first_ms"])]
+    since_ms = min(times) - HOUR_MS if times and None not in times else 0
+    more = any(ends[int(row["partition"])] < int(row["next_offset"]) for row in rows)
+    return Stored(Posted({**posted.ends, **ends}, posted.runs), max(since_ms, 0), more)
 
 
 def _transfers(batch: int, rows: list[dict[str, Any]]) -> Iterator[Transfer]:
@@ -150,8 +158,8 @@ def prove(installation: Installation) -> Proof:
             account, _ = accounts_of(row["tenant"], row["role"], row["level"], row["party"], row["agreement"], row["currency"])
             wanted[account] = wanted.get(account, 0) + int(row["nanos"]) * (1 if row["role"] == "sell" else -1)
             charges += int(row["charges"])
-        ahead = stored(partial(ask, client), batch.posted)
-        unposted = sum(int(row["changes"]) for row in ask(client, owed.by_party(State(batch.posted), State(ahead))))
+        ahead, since_ms, _ = stored(partial(ask, client), batch.posted)
+        unposted = sum(int(row["changes"]) for row in ask(client, owed.by_party(State(batch.posted), State(ahead), since_ms=since_ms)))
     compared = [
         Compared(one.tenant, one.party, one.agreement, one.currency, wanted.get(one, 0), entries.get(one, 0))
         for one in sorted(wanted.keys() | entries.keys(), key=lambda one: one.id)

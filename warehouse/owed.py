@@ -49,15 +49,23 @@ _COLUMNS = (
 
 def step(
     before: State, after: State, columns: str, group_by: str = "", condition: str = "1", params: Mapping[str, Any] = {}, instant: str = "answer",
-    order_by: str = "",
+    order_by: str = "", since_ms: int = 0,
 ) -> Query:  # fmt: skip
     """The charges of a step. `columns`: expressions over the columns of `charges`, `sign` and `instant_ms`; `condition`: over columns that are the
-    same in each version of a call (tenant) or that only choose among the charges of the step (party, agreement)."""
+    same in each version of a call (tenant) or that only choose among the charges of the step (party, agreement). `since_ms`: no live charge of the
+    step was learned of before; older days are read only where a call of the step has charges. Raises `ValueError` where runs or ends differ."""
     in0, in1 = _posted("p0"), _posted("p1")
     several = f"SELECT {_CALL} FROM charges WHERE (revision > 1 OR run > 0) AND ({in0} OR {in1})"
+    recent = ""
+    if since_ms:
+        if (before.posted.runs, before.end_ms) != (after.posted.runs, after.end_ms):
+            raise ValueError("with other runs, or another end, charges of any time may count anew")
+        recent = "learned_ms >= {since_ms:Int64} AND "
+        # Of the calls with a charge in the step all versions, whenever they were learned: by the key.
+        several += f" AND ({_CALL}) IN (SELECT {_CALL} FROM charges WHERE {recent}{in0} != {in1})"
     # Almost every call has one version, which needs no look at its others.
     single = (
-        f"SELECT {_COLUMNS}, {in0} AS counts0, {in1} AS counts1 FROM charges WHERE revision = 1 AND run = 0 AND ({in0} OR {in1}) "
+        f"SELECT {_COLUMNS}, {in0} AS counts0, {in1} AS counts1 FROM charges WHERE {recent}revision = 1 AND run = 0 AND ({in0} OR {in1}) "
         f"AND {_one_of(before, after, instant)} AND ({_CALL}) NOT IN ({several}) AND ({condition}) ORDER BY {_KEY} LIMIT 1 BY {_KEY}"
     )
     revised = (
@@ -72,7 +80,7 @@ def step(
         + (f" GROUP BY {group_by}" if group_by else "")
         + (f" ORDER BY {order_by or group_by}" if order_by or group_by else "")
     )
-    bound = {"end0": before.end_ms, "end1": after.end_ms, **_bound("p0", before.posted), **_bound("p1", after.posted)}
+    bound = {"since_ms": since_ms, "end0": before.end_ms, "end1": after.end_ms, **_bound("p0", before.posted), **_bound("p1", after.posted)}
     return sql, {**bound, **params}
 
 
@@ -95,31 +103,39 @@ def _one_of(before: State, after: State, instant: str) -> str:
     return f"{INSTANTS[instant]} < {max(before.end_ms, after.end_ms)}"
 
 
-def unposted(posted: Posted) -> Query:
-    """Of each partition with stored records that are not in a posted set: the first of them, and the first offset whose charges may not be stored
-    yet. The store inserts the rows of `records` after their charges.
+LOOK_BACK = 100_000
+"""Offsets before the first one that is not posted, in which the last record before it is looked for."""
 
-    >>> unposted(Posted({0: 120}))[1]
-    {'known': [0], 'p0': 0, 'o0': 120}
+
+def unposted(posted: Posted) -> Query:
+    """Of each partition with stored records that are not in a posted set: the first of them, the first offset whose charges may not be stored yet
+    (the store inserts the rows of `records` after their charges), when the last record before them was learned of (null: there is none nearby),
+    and the earliest of their times.
+
+    >>> unposted(Posted({0: 200_000}))[1]
+    {'known': [0], 'ends': [200000], 'p0': 0, 'o0': 100000}
     """
-    # A range of the key per partition: what is posted is not read.
-    params: dict[str, Any] = {"known": list(posted.ends)}
+    # A range of the key per partition: what was posted before is not read.
+    params: dict[str, Any] = {"known": list(posted.ends), "ends": list(posted.ends.values())}
     ranges = ["partition NOT IN {known:Array(Int32)}"]
     for at, (partition, end) in enumerate(posted.ends.items()):
         ranges.append(f"(partition = {{p{at}:Int32}} AND offset >= {{o{at}:Int64}})")
-        params |= {f"p{at}": partition, f"o{at}": end}
+        params |= {f"p{at}": partition, f"o{at}": max(0, end - LOOK_BACK)}
+    posted_to = "transform(partition, {known:Array(Int32)}, {ends:Array(Int64)}, toInt64(0))"
     return (
-        f"SELECT partition, min(offset) AS first_offset, max(offset) + 1 AS next_offset FROM records WHERE {' OR '.join(ranges)} "
-        "GROUP BY partition ORDER BY partition",
+        f"SELECT partition, minIf(offset, offset >= {posted_to}) AS first_offset, max(offset) + 1 AS next_offset, "
+        f"argMaxIf(toNullable(learned_ms), offset, offset < {posted_to}) AS posted_ms, "
+        f"minIf(learned_ms, offset >= {posted_to}) AS first_ms FROM records WHERE {' OR '.join(ranges)} "
+        f"GROUP BY partition HAVING next_offset > {posted_to} ORDER BY partition",
         params,
     )
 
 
-def by_party(before: State, after: State, tenant: str = "") -> Query:
-    """What a step comes to per tenant, role, level, party, agreement and currency: charges and nanos, exact."""
+def by_party(before: State, after: State, tenant: str = "", since_ms: int = 0) -> Query:
+    """What a step comes to per tenant, role, level, party, agreement and currency: charges and nanos, exact. `since_ms`: as in `step`."""
     condition, params = ("tenant = {tenant:String}", {"tenant": tenant}) if tenant else ("1", {})
     return step(before, after, f"{PARTY}, sum(toInt64(sign)) AS charges, count() AS changes, sum(toInt128(nanos) * sign) AS nanos", PARTY,
-                condition, params)  # fmt: skip
+                condition, params, since_ms=since_ms)  # fmt: skip
 
 
 LINE = "party, agreement, level, currency, destination, per_min_nanos, tax, late"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from random import Random
 
 import polars as pl
 import pytest
@@ -11,12 +13,14 @@ import pytest
 from books import ledger, open_books, reading, writing
 from books.ledger import Account
 from core import schemas
+from core.posted import Posted
 from ringfence.settings import Settings
 from services import first_start, posting
 from services.installation import Installation
-from warehouse import Warehouse, insert, open_warehouse, runs
+from warehouse import Warehouse, ask, insert, open_warehouse, owed, runs
+from warehouse.owed import State
 
-NOON = 1_764_072_000_000
+NOON, HOUR_MS = 1_764_072_000_000, 3_600_000
 ACME, ALPHA = Account("t1", "unbilled", "EUR", "acme", "retail"), Account("t1", "unpaid", "EUR", "alpha", "wholesale")
 
 
@@ -141,3 +145,51 @@ def test_of_two_jobs_at_once_one_posts(installation: Installation, warehouse: Wa
         assert postings.add(conn, 1, Posted({0: 5}), 0, 1) and not postings.add(conn, 1, Posted({0: 10}), 0, 1)
         assert postings.last(conn).posted == Posted({0: 5}) and postings.find(conn, 2) is None
     engine.dispose()
+
+
+def story(seed: int) -> tuple[list[str], list[dict[str, object]]]:
+    """Charges of two partitions, and records, hours or days apart: calls, corrections, calls that a tick ended (it has no record), rating runs."""
+    random, charges, records = Random(seed), [], []
+    for partition in (0, 1):
+        at_ms, ended = NOON, []
+        for offset in range(40):
+            at_ms += random.choice((1_000, 60_000, 5 * HOUR_MS, 70 * HOUR_MS))
+            what = random.choice(("answer", "answer", "end", "end", "tick", "correction"))
+            if what != "tick" and random.random() < 0.1:
+                at_ms -= 200 * HOUR_MS  # the journal's clock was set back
+            if what in ("end", "tick"):
+                ended.append([offset - min(offset, random.randrange(3)), 0])
+            if what == "correction" and not ended:
+                what = "answer"
+            if what != "answer":
+                call = ended[-1] if what != "correction" else random.choice(ended)
+                call[1] += 1
+                nanos = random.randrange(1, 1_000)
+                charges.append((partition, call[0], offset, call[1], 0, nanos, at_ms))
+                if random.random() < 0.3:  # a rating run, which knows it by another record, perhaps an earlier one
+                    charges.append((partition, call[0], offset, call[1], 8, nanos + 5, at_ms - random.choice((0, 100 * HOUR_MS))))
+            if what != "tick":
+                records.append({"partition": partition, "offset": offset, "learned_ms": at_ms, "tenant": "t1"})
+    return charges, records
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_step_that_reads_only_new_days_is_the_step_that_reads_all(installation: Installation, warehouse: Warehouse, seed):
+    charges, records = story(seed)
+    names = ("partition", "offset", "record_offset", "revision", "run", "nanos", "learned_ms")
+    also = {"role": "sell", "party": "acme", "agreement": "retail", "currency": "EUR", "tenant": "t1"}
+    rows = [dict(zip(names, one, strict=True)) | {"record_partition": one[0], "call_key": f"{one[0]}-{one[1]}"} | also for one in charges]
+    insert(warehouse, "charges", table(schemas.CHARGES, rows))
+    insert(warehouse, "records", table(schemas.JUDGED, records))
+    asked, bounded, moved = partial(ask, warehouse), 0, 0
+    for counting in ((), (8,)):
+        for first, other, most in ((0, 0, 10), (1, 40, 10), (7, 21, 5), (13, 13, 100), (20, 4, 3), (30, 39, 2), (39, 39, 9)):
+            before = Posted({0: first, 1: other}, counting)
+            after, since_ms, _ = posting.stored(asked, before, most)
+            step = State(before), State(after)
+            wanted = asked(owed.by_party(*step))
+            assert asked(owed.by_party(*step, since_ms=since_ms)) == wanted
+            bounded, moved = bounded + (since_ms > 0), moved + sum(row["changes"] for row in wanted)
+    assert bounded >= 8 and moved > 20
+    with pytest.raises(ValueError, match="other runs"):
+        owed.by_party(State(Posted({0: 1})), State(Posted({0: 2}, (8,))), since_ms=1)

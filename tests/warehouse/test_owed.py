@@ -7,6 +7,8 @@ import pytest
 from core.posted import Posted
 from warehouse import Warehouse, ask, insert, owed
 
+NOON = 1_764_072_000_000  # the time of offset 0
+
 STORED = {("t1", 0): (5, 9), ("t2", 0): (10, 30), ("t1", 1): (0, 3), ("t2", 7): (100, 101)}
 """(tenant, partition): its first and last offset."""
 
@@ -34,5 +36,10 @@ def test_what_is_not_posted_begins_at_the_first_record_behind_the_posted_ones(st
         if left:
             low, high = wanted.get(partition, (left[0], 0))
             wanted[partition] = min(low, left[0]), max(high, left[-1] + 1)
-    found = {row["partition"]: (row["first_offset"], row["next_offset"]) for row in ask(stored, owed.unposted(Posted(ends)))}
-    assert found == wanted
+    rows = ask(stored, owed.unposted(Posted(ends)))
+    assert {row["partition"]: (row["first_offset"], row["next_offset"]) for row in rows} == wanted
+    for row in rows:
+        of = [range(first, last + 1) for (_, partition), (first, last) in STORED.items() if partition == row["partition"]]
+        before = [offset for one in of for offset in one if offset < ends.get(row["partition"], 0) and (offset, row["partition"]) != (12, 0)]
+        behind = [offset for one in of for offset in one if offset >= ends.get(row["partition"], 0) and (offset, row["partition"]) != (12, 0)]
+        assert (row["posted_ms"], row["first_ms"]) == (NOON + max(before) if before else None, NOON + min(behind))
