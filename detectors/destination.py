@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import NamedTuple
 
 import phonenumbers
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneNumber, PhoneNumberType
-from phonenumbers.geodata.locale import LOCALE_DATA
 
 from core.numbers import E164_KINDS
 
@@ -108,6 +109,19 @@ def country_name(country: str) -> str:
     >>> country_name("MV"), country_name("GB"), country_name("ZZ")
     ('Maldives', 'United Kingdom', 'ZZ')
     """
-    names = LOCALE_DATA.get(country, {})
-    name = str(names.get("en", country))
-    return str(names[name[1:]]) if name.startswith("*") else name  # "*fr": the same as the French name
+    return _names().get(country, country)
+
+
+@lru_cache(maxsize=1)
+def _names() -> dict[str, str]:
+    """Country -> its English name. The one file of names is loaded by itself: its package loads the places of all numbers, which nothing here
+    asks for: 90 MB in each process."""
+    spec = spec_from_file_location("phonenumbers.names.locale", Path(phonenumbers.__file__).parent / "geodata" / "locale.py")
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found = {}
+    for country, names in module.LOCALE_DATA.items():
+        name = str(names.get("en", country))
+        found[country] = str(names[name[1:]]) if name.startswith("*") else name  # "*fr": the same as the French name
+    return found

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
+import sys
 from collections.abc import Iterator
 
-from chdb._exceptions import ChdbError
 from clickhouse_connect.driver.exceptions import Error
 
 from warehouse.errors import WarehouseDown, WarehouseError
@@ -65,12 +65,18 @@ def explained(where: str) -> Iterator[None]:
         yield
     except Error as error:
         raise fault(where, str(error).strip().partition("\n")[0], error.code) from error
-    except ChdbError as error:
+    except _of_engine() as error:
         text = str(error).strip().partition("\n")[0]
         number = re.search(r"Code: (\d+)", text)
         raise fault(where, text, int(number[1]) if number else None) from error
     except OSError as error:
         raise fault(where, str(error), None) from error
+
+
+def _of_engine() -> tuple[type[Exception], ...]:
+    """The errors of the embedded engine; none where it is not loaded: it takes 50 MB and half a second, and most processes ask over HTTP."""
+    engine = sys.modules.get("chdb._exceptions")
+    return (engine.ChdbError,) if engine else ()
 
 
 def fault(where: str, text: str, code: int | None) -> WarehouseError:

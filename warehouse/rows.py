@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import chdb
 import polars as pl
 import pyarrow as pa
 from clickhouse_connect.driver.binding import quote_identifier
@@ -83,6 +82,8 @@ def _insert_in_process(directory: str, table: str, rows: pa.Table) -> None:
     rows = rows.combine_chunks()  # one block for the engine instead of one per batch: half of its processor time
     columns = ", ".join(quote_identifier(name) for name in rows.column_names)
     settings = ", ".join(f"{name} = {value}" for name, value in EMBEDDED_SETTINGS.items())
+    import chdb  # only here: see warehouse.faults
+
     engine = chdb.connect(directory)  # type: ignore[no-untyped-call]
     try:
         # `Python(rows)` is the variable of this frame: the engine looks for the name where `query` is called.
