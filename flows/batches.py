@@ -28,9 +28,10 @@ def to_values(frame: pl.DataFrame) -> list[bytes]:
 
 
 def to_value(frame: pl.DataFrame) -> bytes:
-    """The frame as one stream, however large."""
+    """The frame as one stream, however large. Other threads may read the frame meanwhile: a copy of its handle is written, because Polars holds the
+    lock of what it writes while it waits for the interpreter's, and whoever reads holds these the other way round: both would wait for ever."""
     buffer = io.BytesIO()
-    frame.write_ipc_stream(buffer, compression="lz4")
+    frame.clone().write_ipc_stream(buffer, compression="lz4")
     return buffer.getvalue()
 
 

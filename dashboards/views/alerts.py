@@ -135,9 +135,9 @@ def opened(visit: Visit, found: list[Attack], at: int) -> None:
         )
     )  # fmt: skip
     buttons(visit, found, at)
-    of_the_same(visit, found[at], one)
     past(visit, one)
     calls(visit, one)
+    of_the_same(visit, found[at], one)
     why(visit, one)
 
 
