@@ -35,7 +35,8 @@ class Charges:
         blank = {"record_partition": 0, "revision": 1, "currency": "EUR", "tenant": "t1", "role": "sell", "charged_s": 60, "call_key": "k"}
         made = [blank | {"usage_nanos": row["nanos"], "record_offset": row["offset"], "learned_ms": row["start_ms"]} | row for row in rows]
         insert(self.client, "charges", table(schemas.CHARGES, made))
-        records = [{"partition": 0, "offset": at, "learned_ms": 1_764_072_000_000, "tenant": "t1"} for at in range(upto)]
+        learned = {row["record_offset"]: row["learned_ms"] for row in made}  # a charge is learned of with its record
+        records = [{"partition": 0, "offset": at, "learned_ms": learned.get(at, 1_764_072_000_000), "tenant": "t1"} for at in range(upto)]
         insert(self.client, "records", table(schemas.JUDGED, records))
 
 
