@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "servers"))
@@ -25,13 +26,17 @@ from assurance.invoice import Line
 from books import Unavailable, ledger, open_books, reading, tenants, writing
 from books import migrate as migrate_books
 from books.ledger import Account
+from core.posted import NOTHING, Posted
 from services import invoice_pdf, invoicing, posting
 from services import invoice_proof as proof
 from services.installation import Installation, books
-from warehouse import Warehouse, migrate, open_warehouse
+from warehouse import Warehouse, ask, migrate, open_warehouse, owed
+from warehouse.owed import State
 
 CUSTOMERS, PARTITIONS, CHUNK = 10_000, 4, 1_000_000
 NOVEMBER_MS, SPAN_MS = 1_761_955_200_000, 30 * 86_400_000
+A_ROUND = 1_000
+"""Offsets of a partition that a round posts: 250 calls."""
 NOW_MS = NOVEMBER_MS + 35 * 86_400_000
 
 CHARGES = """
@@ -54,9 +59,10 @@ def fill(client: Warehouse, calls: int) -> None:
             count=min(CHUNK, calls - first),
         )  # fmt: skip
         client.command(text, settings={"max_partitions_per_insert_block": 0, "max_insert_threads": 2})
+    last = 4 * (calls // PARTITIONS + 1)  # and the one before the round
     client.command(
         f"INSERT INTO records (partition, offset, learned_ms, tenant) SELECT toInt32(number % {PARTITIONS}), "
-        f"{4 * (calls // PARTITIONS + 1)}, {NOVEMBER_MS + SPAN_MS}, 't1' FROM numbers({PARTITIONS})"
+        f"arrayJoin([{max(0, last - A_ROUND - 1)}, {last}]), {NOVEMBER_MS + SPAN_MS}, 't1' FROM numbers({PARTITIONS})"
     )
 
 
@@ -98,6 +104,19 @@ def opened(home: Path, name: str, address: str) -> Installation:
         tenants.add(conn, "t1", 1)
     engine.dispose()
     return made
+
+
+def a_round(client: Warehouse) -> None:
+    """The step of a round after which all is posted, by the charges of every day and by those of its own days."""
+    rows = partial(ask, client)
+    all_of_it = posting.stored(rows, NOTHING).posted
+    before = State(Posted({partition: max(1, end - A_ROUND) for partition, end in all_of_it.ends.items()}))
+    after, since_ms, _ = posting.stored(rows, before.posted)
+    for what, since in (("a round, every day", 0), ("a round, its days", since_ms)):
+        with Timed(what, "rounds") as step:
+            for _ in range(5):
+                rows(owed.by_party(before, State(after), since_ms=since))
+            step.count = 5
 
 
 def at_once(installation: Installation, writers: int) -> int:
@@ -153,6 +172,7 @@ def main() -> None:
             proven = posting.prove(installation)
             step.count = proven.charges
         assert not proven.faults and proven.charges == 2 * asked.calls, proven.faults[:3]
+        a_round(client)
         with Timed("invoices run", "invoices") as step:
             done = invoicing.run(installation, "t1", "2025-12-01", "bench", NOW_MS)
             step.count = len(done.drafts)

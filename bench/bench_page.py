@@ -14,11 +14,14 @@ import json
 import os
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 from figures import need, print_ms
 
+from books import open_books, reading
 from core.clock import wall_clock_ms
+from services import posting
 
 # isort: split
 from chromium import new_page, visit
@@ -28,6 +31,8 @@ from stored_calls import FIRST_PARTITION, PARTITIONS, fill
 from warehouse import Warehouse, ask, migrate, open_warehouse, queries
 
 MINUTE_MS = 60_000
+BEHIND, POST_S = 10_000, 900.0
+"""Records of live traffic that may not be posted yet, and how long the poster may take for those that were stored before."""
 SETTLE_S = 20.0
 """Pause after the start of eight processes."""
 
@@ -41,6 +46,15 @@ def store(home: Path, calls: int, days: float) -> None:
     parts = client.query("SELECT sum(rows), sum(bytes_on_disk) FROM system.parts WHERE active AND database = 'ringfence'").first_row
     client.close()
     print(f"  {calls:,} calls over {days:g} days: {parts[0]:,} rows, {parts[1] / 2**20:,.0f} MB, in {time.perf_counter() - began_s:.0f} s")
+
+
+def is_posted(home: Path, client: Warehouse) -> bool:
+    """Whether the poster has caught up with what was stored before the start: until then it asks for millions of charges."""
+    engine = open_books(f"sqlite:///{home}/books.db")
+    with reading(engine) as conn:
+        behind = posting.reached(partial(ask, client), conn).behind
+    engine.dispose()
+    return behind < BEHIND
 
 
 def visits(link: str, count: int) -> None:
@@ -108,11 +122,12 @@ def main() -> None:
             with new_page() as page:  # the page is served last
                 visit(page, link)
                 page.wait_for_selector(".rf-tile b")
-            time.sleep(SETTLE_S)
             secrets = json.loads((home / "state" / "secrets.json").read_text())
-            visits(f"{link.partition('?')[0]}?look={secrets['pages_look_token']}", arguments.visits)  # the code in the link is spent
             address = up.until_output(r"SELECT +http://(\S+)")
             client = open_warehouse(f"http://ringfence:{secrets['warehouse_token']}@{address}", timeout_s=60)
+            up.until(lambda: is_posted(home, client), POST_S)
+            time.sleep(SETTLE_S)
+            visits(f"{link.partition('?')[0]}?look={secrets['pages_look_token']}", arguments.visits)  # the code in the link is spent
             page_queries(client)
             client.close()
             memory(up)

@@ -57,16 +57,10 @@ def waiting(conn: sa.Connection, tenant: str) -> list[BankEntry]:
     return [_read(row) for row in conn.execute(query)]
 
 
-def matched(conn: sa.Connection, entry: str, payment: str, why: str) -> None:
-    """An entry that waited is a payment now."""
+def settle(conn: sa.Connection, entry: str, state: str, why: str, payment: str = "") -> None:
+    """What became of an entry that waited: a payment, or nobody's."""
     t = tables.bank_entries
-    conn.execute(sa.update(t).where(t.c.id == entry).values(state="matched", payment=payment, why=why))
-
-
-def dismissed(conn: sa.Connection, entry: str, why: str) -> None:
-    """An entry that waited is no payment of a party."""
-    t = tables.bank_entries
-    conn.execute(sa.update(t).where(t.c.id == entry).values(state="dismissed", why=why))
+    conn.execute(sa.update(t).where(t.c.id == entry).values(state=state, payment=payment, why=why))
 
 
 def _read(row: sa.Row[tuple[object, ...]]) -> BankEntry:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 
 import mt940
@@ -20,6 +19,8 @@ from assurance.rounding import decimals_of, to_minor
 from books import Connection, audit, bank_entries, invoices, payments
 from books.bank_entries import BankEntry
 from books.invoices import Invoice
+from core.billing import is_day
+from core.currencies import is_code
 from core.delimited import kind_of
 from core.ids import derived_id
 from core.money import to_nanos
@@ -89,8 +90,8 @@ def _camt(content: bytes, file: str) -> Iterator[tuple[str, str, str, str, int, 
             state = at(entry, "{*}Sts/{*}Cd") or at(entry, "{*}Sts") or "BOOK"  # PDNG and INFO: not on the account
             if amount is None or at(entry, "{*}CdtDbtInd") != "CRDT" or at(entry, "{*}RvslInd") == "true" or state != "BOOK":
                 continue
-            day = at(entry, ".//{*}ValDt/{*}Dt") or at(entry, ".//{*}ValDt/{*}DtTm")[:10] or at(entry, ".//{*}BookgDt/{*}Dt")
-            day = day or at(entry, ".//{*}BookgDt/{*}DtTm")[:10]
+            days = (at(entry, f".//{{*}}{kind}/{{*}}{form}") for kind in ("ValDt", "BookgDt") for form in ("Dt", "DtTm"))
+            day = next(filter(None, days), "")[:10]  # a date may have a zone, too: 2025-12-15+01:00
             reference = at(entry, "{*}AcctSvcrRef") or str(place)
             used[reference] = used.get(reference, 0) + 1
             reference += f"#{used[reference]}" if used[reference] > 1 else ""
@@ -168,12 +169,10 @@ def _statement(text: str, file: str, line: int) -> Iterator[tuple[str, str, str,
 
 def _check(currency: str, day: str, nanos: int, place: str) -> None:
     """Without these an entry is no payment, and its account, statement and place do not identify it."""
-    if not re.fullmatch("[A-Z]{3}", currency):
+    if not is_code(currency):
         raise BadArgument(f"{place}: {visible(currency)[:20]!r} is no currency.")
-    try:
-        date.fromisoformat(day)
-    except ValueError:
-        raise BadArgument(f"{place}: {visible(day)[:20]!r} is no value date.") from None
+    if not is_day(day):
+        raise BadArgument(f"{place}: {visible(day)!r} is no value date.")
     if nanos < 0:
         raise BadArgument(f"{place}: an amount is never below 0: credit or debit says whether it came in.")
 
@@ -218,7 +217,7 @@ def assign(conn: Connection, tenant: str, name: str, party: str, who: str, now_m
     done = desk.record(
         conn, entry.tenant, party, _plain(entry.nanos), entry.currency, entry.text[:140] or entry.id, entry.value_day, who, now_ms, source=entry.id
     )
-    bank_entries.matched(conn, entry.id, done.payment.id, f"by {who}")
+    bank_entries.settle(conn, entry.id, "matched", f"by {who}", done.payment.id)
     return done
 
 
@@ -227,7 +226,7 @@ def dismiss(conn: Connection, tenant: str, name: str, who: str, why: str, now_ms
     if not why.strip():
         raise BadArgument("Say why the entry is nobody's payment.")
     entry = _open(conn, tenant, name)
-    bank_entries.dismissed(conn, entry.id, f"nobody's payment, by {who}: {why}")
+    bank_entries.settle(conn, entry.id, "dismissed", f"by {who}: {why}")
     audit.note(conn, who, "dismissed a bank entry", f"{entry.tenant} {entry.id}", why, now_ms)
     return entry
 

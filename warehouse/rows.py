@@ -79,11 +79,11 @@ def _check_types(table: str, found: pa.Schema) -> None:
 
 def _insert_in_process(directory: str, table: str, rows: pa.Table) -> None:
     """By a connection of its own (0.2 ms): clickhouse-connect cannot use the table function, and writes a file per insert."""
+    import chdb  # most processes never insert: see `warehouse.faults`
+
     rows = rows.combine_chunks()  # one block for the engine instead of one per batch: half of its processor time
     columns = ", ".join(quote_identifier(name) for name in rows.column_names)
     settings = ", ".join(f"{name} = {value}" for name, value in EMBEDDED_SETTINGS.items())
-    import chdb  # only here: see warehouse.faults
-
     engine = chdb.connect(directory)  # type: ignore[no-untyped-call]
     try:
         # `Python(rows)` is the variable of this frame: the engine looks for the name where `query` is called.

@@ -232,7 +232,8 @@ def past(visit: Visit, one: Queued) -> None:
     traffic = subjects.beside_mean(latest.value, before.value or {}, before_ms)
     currency = finding.currency if finding.currency in traffic.currencies else next(iter(traffic.currencies), "")
     known = f"grey: its mean minute over the {span(round(traffic.past_days * 86_400_000))} before" if traffic.normal else "no past is known"
-    known = known if before.value is not None else f"its past is not read yet {before.error}".rstrip()
+    if before.value is None:
+        known = f"its past cannot be read now: {before.error}" if before.error else "its past is not read yet"
     heading("Its last hour", f"{currency or 'calls'} per minute, by the time when the end of a call was received, UTC; {known}")
     chart = subject_chart(traffic, currency, colours(st.context.theme.type), 150)
     draw(chart, "rf_alert_hour", f"{currency or 'Calls'} per minute of the last hour")

@@ -27,6 +27,7 @@ EPILOG = """
 
 app = typer.Typer(no_args_is_help=True, epilog=EPILOG, rich_markup_mode="markdown", help="Record payments, and show what parties owe.")
 
+Entry = Annotated[str, typer.Argument(help="The entry, as `waiting` shows it.", show_default=False)]
 Party = Annotated[str, typer.Option(help="Who paid.", show_default=False)]
 Amount = Annotated[str, typer.Option(help="As 120.50.", show_default=False)]
 Currency = Annotated[str, typer.Option(help="As EUR.", show_default=False)]
@@ -98,13 +99,7 @@ def waiting(tenant: Tenant = "", home: Home = None) -> None:
 
 
 @app.command(epilog=EPILOG)
-def assign(
-    entry: Annotated[str, typer.Argument(help="The entry, as `waiting` shows it.", show_default=False)],
-    party: Party,
-    who: Who = "",
-    tenant: Tenant = "",
-    home: Home = None,
-) -> None:
+def assign(entry: Entry, party: Party, who: Who = "", tenant: Tenant = "", home: Home = None) -> None:
     """Say whose an entry is that waits."""
     from services import bank_files
     from services.installation import books
@@ -115,13 +110,7 @@ def assign(
 
 
 @app.command(epilog=EPILOG)
-def dismiss(
-    entry: Annotated[str, typer.Argument(help="The entry, as `waiting` shows it.", show_default=False)],
-    why: Why = "",
-    who: Who = "",
-    tenant: Tenant = "",
-    home: Home = None,
-) -> None:
+def dismiss(entry: Entry, why: Why = "", who: Who = "", tenant: Tenant = "", home: Home = None) -> None:
     """Say that an entry that waits is nobody's payment: interest, a refund of the bank. `assign` takes it back."""
     from services import bank_files
     from services.installation import books

@@ -246,5 +246,12 @@ def test_another_kind_of_file_is_named_for_what_it_is(conn, content, what):
     assert bank_entries.waiting(conn, "t1") == []
 
 
+@pytest.mark.parametrize("day", ["<Dt>2025-12-15</Dt>", "<Dt>2025-12-15+01:00</Dt>", "<DtTm>2025-12-15T09:30:00+01:00</DtTm>"])
+@pytest.mark.parametrize("of", ["ValDt", "BookgDt"])
+def test_a_day_is_read_in_each_form(day, of):
+    (entry,) = read(camt("EUR 1.00 CRDT B | x | y").replace(b"<ValDt><Dt>2025-12-15</Dt></ValDt>", f"<{of}>{day}</{of}>".encode()), "x", "t1", NOW)
+    assert entry.value_day == "2025-12-15"
+
+
 def test_a_credit_of_nothing_is_no_payment():
     assert entries(camt("EUR 0.00 CRDT B1 | Bank | interest", "EUR 1.00 CRDT B2 | x | y")) == ["3201 1 y"]

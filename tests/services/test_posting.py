@@ -147,7 +147,7 @@ def test_of_two_jobs_at_once_one_posts(installation: Installation, warehouse: Wa
     engine.dispose()
 
 
-def story(seed: int) -> tuple[list[str], list[dict[str, object]]]:
+def story(seed: int) -> tuple[list[tuple[int, ...]], list[dict[str, object]]]:
     """Charges of two partitions, and records, hours or days apart: calls, corrections, calls that a tick ended (it has no record), rating runs."""
     random, charges, records = Random(seed), [], []
     for partition in (0, 1):
